@@ -1,0 +1,1 @@
+"""What every subject shares: database, clock, unit of work, audit, settings, errors."""

@@ -1,0 +1,61 @@
+"""The only source of now(): the machine's clock, or in tests and trainings a virtual one ahead of it."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from include.shared.errors import BackofficeError
+from include.shared.models import ClockOffset
+
+CLOCK_VARIABLE = "BACKOFFICE_CLOCK"
+ENVIRONMENT_VARIABLE = "BACKOFFICE_ENV"
+CLOCK_CHANNEL = "backoffice_clock"
+
+
+class VirtualClockRefused(BackofficeError):
+    """The virtual clock was asked for where it must not exist."""
+
+
+def is_virtual() -> bool:
+    """Say whether this installation runs on the virtual clock; VirtualClockRefused in production."""
+    if os.environ.get(CLOCK_VARIABLE, "real") != "virtual":
+        return False
+    if os.environ.get(ENVIRONMENT_VARIABLE) == "production":
+        msg = "Виртуальные часы запрещены в рабочей системе: уберите BACKOFFICE_CLOCK=virtual."
+        raise VirtualClockRefused(msg)
+    return True
+
+
+def machine_now() -> datetime:
+    """Return the machine's own time (UTC): for lags and heartbeats, never for business moments."""
+    return datetime.now(UTC)
+
+
+def now(session: Session) -> datetime:
+    """Return the business time (UTC), read anew in every transaction."""
+    if not is_virtual():
+        return machine_now()
+    offset = session.scalar(select(ClockOffset.microseconds).where(ClockOffset.id == 1))
+    return machine_now() + timedelta(microseconds=offset or 0)
+
+
+def move_to(session: Session, target: datetime) -> datetime:
+    """Set the virtual clock forward to ``target`` (aware) and tell every hub; returns the new now().
+
+    VirtualClockRefused on a real clock or when the target lies behind.
+    """
+    if not is_virtual():
+        msg = "Часы настоящие: переводить их можно только в учебной установке (BACKOFFICE_CLOCK=virtual)."
+        raise VirtualClockRefused(msg)
+    session.execute(text("INSERT INTO clock_offset (id, microseconds) VALUES (1, 0) ON CONFLICT DO NOTHING"))
+    row = session.scalars(select(ClockOffset).where(ClockOffset.id == 1).with_for_update()).one()
+    present = machine_now() + timedelta(microseconds=row.microseconds)
+    if target < present:
+        return present
+    row.microseconds += int((target - present) / timedelta(microseconds=1))
+    session.execute(text("SELECT pg_notify(:channel, 'moved')"), {"channel": CLOCK_CHANNEL})
+    return target

@@ -1,0 +1,74 @@
+"""People, departments, roles and logins."""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKey, Index, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from include.shared.db import Base, Id
+
+
+class Department(Base):
+    """A unit of the company; ``head_id`` leads it, ``parent_id`` is the unit above."""
+
+    __tablename__ = "department"
+
+    id: Mapped[Id]
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("department.id"), index=True)
+    head_id: Mapped[int | None] = mapped_column(
+        ForeignKey("person.id", use_alter=True, name="fk_department_head_id"), index=True
+    )
+
+
+class Person(Base):
+    """An employee; only active ones receive work."""
+
+    __tablename__ = "person"
+
+    id: Mapped[Id]
+    last_name: Mapped[str] = mapped_column(Text)
+    first_name: Mapped[str] = mapped_column(Text)
+    middle_name: Mapped[str] = mapped_column(Text, server_default="")
+    post: Mapped[str] = mapped_column(Text, server_default="")
+    email: Mapped[str | None] = mapped_column(Text)
+    time_zone: Mapped[str] = mapped_column(Text, server_default="Europe/Moscow")
+    department_id: Mapped[int | None] = mapped_column(ForeignKey("department.id"), index=True)
+    active: Mapped[bool] = mapped_column(server_default=text("true"))
+
+    @property
+    def short_name(self) -> str:
+        """Return «Паздников А. С.»."""
+        initials = " ".join(f"{name[0]}." for name in (self.first_name, self.middle_name) if name)
+        return f"{self.last_name} {initials}".strip()
+
+
+class Account(Base):
+    """How a person logs in; ``access`` is staff, ops (Airflow's operators) or admin."""
+
+    __tablename__ = "account"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    login: Mapped[str] = mapped_column(Text, unique=True)
+    password_hash: Mapped[str] = mapped_column(Text)
+    access: Mapped[str] = mapped_column(Text, server_default="staff")
+    active: Mapped[bool] = mapped_column(server_default=text("true"))
+
+
+class Role(Base):
+    """A post or right that work is given to, e.g. ``director`` «Директор»."""
+
+    __tablename__ = "role"
+
+    code: Mapped[str] = mapped_column(Text, primary_key=True)
+    title: Mapped[str] = mapped_column(Text, unique=True)
+
+
+class RoleHolder(Base):
+    """Who holds a role now."""
+
+    __tablename__ = "role_holder"
+    __table_args__ = (Index("ix_role_holder_person_id", "person_id"),)
+
+    role_code: Mapped[str] = mapped_column(ForeignKey("role.code"), primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
