@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m include.installation up|down|reset|migrate|doctor|supervise`."""
+"""The commands behind the Makefile: `python -m include.installation up|down|reset|…`."""
 
 import sys
 

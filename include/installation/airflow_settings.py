@@ -1,4 +1,4 @@
-"""The one source of Airflow's configuration: what `make up` uses and what docker-compose.yaml is tested against."""
+"""The one source of Airflow's configuration: `make up` uses it, docker-compose.yaml is tested against it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMON: dict[str, str] = {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     # A process is born alive: a paused one would silently queue its runs.
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-    # A case lives for months, so thousands of runs and waiting steps of one process are normal (defaults: 16).
+    # A case lives for months, so thousands of runs and waits of one process are normal (defaults: 16).
     "AIRFLOW__CORE__MAX_ACTIVE_RUNS_PER_DAG": "100000",
     "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "100000",
     "AIRFLOW__CORE__DEFAULT_TIMEZONE": "utc",
@@ -54,7 +54,7 @@ COMMON: dict[str, str] = {
 
 
 def bundles(extra: Path | None = None, project: Path = PROJECT) -> str:
-    """Describe where processes are read from, as Airflow wants it: the project's dags/ and, for tests, one more."""
+    """Describe where processes are read from: the project's dags/ and, for tests, one more folder."""
     folders = {"backoffice": project / "dags"}
     if extra is not None:
         folders["extra"] = extra

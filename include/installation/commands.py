@@ -29,7 +29,7 @@ def _alone(installation: Installation) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            msg = f"Другая команда (make up/down/migrate) уже работает с {installation.places.home}: дождитесь её."
+            msg = f"С {installation.places.home} уже работает другая команда make: дождитесь её."
             raise InstallationError(msg) from error
         yield
 

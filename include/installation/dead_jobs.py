@@ -1,8 +1,8 @@
 """Ends the rows of dead programs in Airflow's table of jobs, so that others take their work over at once.
 
-Airflow itself notices a dead triggerer or scheduler only when its heartbeat is 30 s old. A trigger may be taken by
-another triggerer as soon as its owner's row has an end, and a scheduler that starts resets the tasks of schedulers
-whose row is not running.
+Airflow itself notices a dead triggerer or scheduler only when its heartbeat is 30 s old. A trigger may be
+taken by another triggerer as soon as its owner's row has an end, and a scheduler that starts resets the tasks
+of schedulers whose row is not running.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ select (select count(*) from ended), (select count(*) from freed)
 
 
 def end_jobs(url: str, *, job_type: str, hostname: str, died_at: datetime) -> tuple[int, int]:
-    """End the rows and free their triggers; return how many of each. `died_at` spares the row of a successor."""
+    """End the rows, free their triggers, count both. `died_at` spares the row of a successor."""
     limits = "-c statement_timeout=10000 -c lock_timeout=3000"
     with psycopg.connect(url, connect_timeout=3, options=limits) as connection:
         if connection.execute("select to_regclass('job')").fetchone() == (None,):

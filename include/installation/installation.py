@@ -86,7 +86,7 @@ class Installation:
             msg = "Виртуальные часы (BACKOFFICE_CLOCK=virtual) запрещены при BACKOFFICE_ENV=production."
             raise InstallationError(msg)
         if any(self._given) and not all(self._given):
-            msg = "Своя база данных задаётся двумя адресами сразу: BACKOFFICE_DATABASE_URL и AIRFLOW_DATABASE_URL."
+            msg = "Своя база данных задаётся двумя адресами: BACKOFFICE_DATABASE_URL и AIRFLOW_DATABASE_URL."
             raise InstallationError(msg)
 
     @classmethod
@@ -106,7 +106,7 @@ class Installation:
             say=say,
         )
 
-    # --- addresses and environment --------------------------------------------------------------------------------
+    # --- addresses and environment ----------------------------------------------------------------
 
     @cached_property
     def secrets(self) -> dict[str, str]:
@@ -154,8 +154,8 @@ class Installation:
     def env(self, *, command_line: bool = False) -> dict[str, str]:
         """Return the environment of the programs.
 
-        Airflow adds plugins/ to its path itself, and a second spelling would make two modules of one file; only
-        one-off commands that do not start Airflow's plugin manager first (`command_line`) get it from us.
+        Airflow adds plugins/ to its path itself, and a second spelling would make two modules of one file;
+        only one-off commands (`command_line`) get it from us, because Airflow does not start them.
         """
         strangers = ("AIRFLOW", "BACKOFFICE_", "PYTHONPATH", "PYTHONHOME")
         environment = {k: v for k, v in self.outer.items() if not k.startswith(strangers)}
@@ -188,7 +188,7 @@ class Installation:
         environment.pop(processes.PROGRAM_VARIABLE, None)
         return environment
 
-    # --- phases ---------------------------------------------------------------------------------------------------
+    # --- phases -----------------------------------------------------------------------------------
 
     def start_postgres_only(self) -> None:
         """Start the embedded server (under the supervisor) with both databases, empty, and nothing else."""
@@ -271,7 +271,7 @@ class Installation:
             return 0, b""
 
     def stop(self) -> list[str]:
-        """Stop whatever this installation started, its supervisor dead or alive; return the names of what stopped."""
+        """Stop what this installation started, its supervisor dead or alive; return the names of it."""
         status = self.status()
         stopped = [name for name, one in status.get("programs", {}).items() if one.get("pid")]
         supervisor = status.get("supervisor", {})
@@ -301,7 +301,7 @@ class Installation:
         self.places.status_file.unlink(missing_ok=True)
         return stopped
 
-    # --- single programs ------------------------------------------------------------------------------------------
+    # --- single programs --------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
         """Return what the supervisor last wrote; empty when it never ran."""
@@ -374,7 +374,7 @@ class Installation:
             text = ["(журнала ещё нет)"]
         return "\n".join([f"--- {path}", *text])
 
-    # --- helpers --------------------------------------------------------------------------------------------------
+    # --- helpers ----------------------------------------------------------------------------------
 
     def command(self, module: str, *arguments: str, title: str = "") -> str:
         """Run `python -m module …` to its end with our environment and return what it printed."""

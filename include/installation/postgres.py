@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: made from a wheel, run in the foreground by the supervisor, reached by TCP on 127.0.0.1.
+"""The embedded PostgreSQL: from a wheel, run by the supervisor, reached by TCP on 127.0.0.1.
 
 TCP with a password and not a Unix socket: a socket's path holds about 100 characters (BACKOFFICE_HOME may be
 longer), cleaners of /tmp remove sockets, and the server may run as another OS user than its clients.

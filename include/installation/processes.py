@@ -21,7 +21,7 @@ _MOST_FILES = 262_144
 
 
 def become_subreaper() -> None:
-    """Make orphans of our programs our own children (Linux), so that none is lost when its parent is killed."""
+    """Make orphans of our programs our own children (Linux): none is lost when its parent is killed."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -75,7 +75,7 @@ def living() -> Iterator[psutil.Process]:
 def remains_of(leader: int, *, folder: Path | None, mains: Iterable[int]) -> list[psutil.Process]:
     """Find what a dead program left: its session, what fell to us as orphans, and PostgreSQL's own children.
 
-    `mains` are the living programs; `folder` is PostgreSQL's data folder, the working directory of its backends.
+    `mains` are the living programs; `folder` is PostgreSQL's data folder, where its backends work.
     """
     alive = set(mains)
     ours = os.getpid()

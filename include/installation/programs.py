@@ -36,8 +36,8 @@ def _airflow(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "airflow", *arguments)
 
 
-#: kind → (title, job type, command). Task logs are files that the API server reads itself on one machine, so no
-#: log servers are started: they would listen on every address.
+#: kind → (title, job type, command). Task logs are files that the API server of one machine reads itself,
+#: so no log servers are started: they would listen on every address.
 AIRFLOW_PROGRAMS: dict[str, tuple[str, str | None, tuple[str, ...]]] = {
     "api-server": ("сервер страниц и API", None, _airflow("api-server")),
     "scheduler": ("планировщик", "SchedulerJob", _airflow("scheduler", "--skip-serve-logs")),

@@ -1,7 +1,7 @@
 """Keeps the programs alive: brings back what dies, ever more slowly when it keeps dying, and never gives up.
 
-Why not supervisord: docs/adr/0005-supervisor.md. One loop, one thread; only the ending of Airflow's job rows runs
-beside it, because it may have to wait for the database.
+Why not supervisord: docs/adr/0005-supervisor.md. One loop, one thread; only the ending of Airflow's job rows
+runs beside it, because it may have to wait for the database.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Supervisor:
             log.info("Запустивший нас процесс исчез: останавливаемся.")
             self.stopping = True
 
-    # --- starting -------------------------------------------------------------------------------------------------
+    # --- starting ---------------------------------------------------------------------------------
 
     def _start_due(self) -> None:
         now = time.monotonic()
@@ -188,7 +188,7 @@ class Supervisor:
         log.info("%s (%s) запущен, pid %s", program.name, program.title, one.pid)
         self._write_status()
 
-    # --- deaths ---------------------------------------------------------------------------------------------------
+    # --- deaths -----------------------------------------------------------------------------------
 
     def _reap(self) -> None:
         """Collect every dead child: programs, and the orphans that fell to us."""
@@ -234,7 +234,7 @@ class Supervisor:
         in_a_minute = len(one.recent) == MANY and now - one.recent[0] <= 60
         if (in_a_minute or one.in_a_row >= MANY) and one.trouble is None:
             one.trouble = (
-                f"Программа «{one.program.name}» ({one.program.title}) умерла {MANY} раз подряд за короткое время, "
+                f"Программа «{one.program.name}» ({one.program.title}) умерла {MANY} раз подряд, "
                 f"последний раз: {how}. Причина в журнале {self._log_path(one.program)}. "
                 f"Попытки продолжаются, не чаще раза в {LONGEST_DELAY:.0f} с."
             )
@@ -280,7 +280,7 @@ class Supervisor:
                     )
                 break
 
-    # --- stopping -------------------------------------------------------------------------------------------------
+    # --- stopping ---------------------------------------------------------------------------------
 
     def _shut_down(self) -> None:
         """Stop the programs together, and the database when nobody needs it any more."""
@@ -315,7 +315,7 @@ class Supervisor:
             except ProcessLookupError:
                 self._reap()
 
-    # --- telling --------------------------------------------------------------------------------------------------
+    # --- telling ----------------------------------------------------------------------------------
 
     def _log_path(self, program: Program) -> Path:
         return self.places.logs / f"{program.name}.log"

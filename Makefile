@@ -1,0 +1,66 @@
+# The back office: `make up` brings it up, `make test` checks it. Everything else: `make help`.
+# Settings go in front or behind: BACKOFFICE_PORT=9000 make up, make reset CONFIRM=yes, make doctor JSON=1.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory
+
+# The first Python 3.11-3.13 that really runs and can make environments (a version manager's shim may not run).
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 \
+  && { echo $$p; exit; }; done; echo python3)
+
+VENV := .venv/bin
+INSTALLATION := $(VENV)/python -m include.installation
+TESTS ?= tests
+export CONFIRM REPLICAS
+
+.PHONY: help
+help: ## Показать эту справку
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: ## Создать окружение .venv из requirements.lock (остальные команды делают это сами)
+	@$(PYTHON) include/installation/bootstrap.py
+
+.PHONY: up
+up: install ## Поднять бэк-офис: база, Airflow, демонстрационная компания
+	@$(INSTALLATION) up
+
+.PHONY: down
+down: ## Остановить всё, что запустила make up (данные остаются)
+	@if [ -x $(VENV)/python ]; then $(INSTALLATION) down; else echo "Бэк-офис не был установлен."; fi
+
+.PHONY: reset
+reset: install ## Остановить и стереть все данные (спросит; без терминала: CONFIRM=yes)
+	@$(INSTALLATION) reset
+
+.PHONY: status
+status: install ## Показать программы и их состояние
+	@$(INSTALLATION) status
+
+.PHONY: doctor
+doctor: install ## Сказать словами, что не так и что делать (JSON=1 - для машины)
+	@$(INSTALLATION) doctor $(if $(filter-out 0 no,$(JSON)),--json)
+
+.PHONY: migrate
+migrate: install ## Привести схемы обеих баз данных к нынешней версии
+	@$(INSTALLATION) migrate
+
+.PHONY: test
+test: install ## Все проверки: правила, база, установка, сценарии в настоящем Airflow (TESTS=путь - часть)
+	@$(VENV)/python -m pytest $(TESTS)
+
+.PHONY: lint
+lint: install ## Стиль и ошибки (ruff)
+	@$(VENV)/ruff check . && $(VENV)/ruff format --check .
+
+.PHONY: types
+types: install ## Типы (mypy strict для include/ и plugins/)
+	@$(VENV)/mypy
+
+.PHONY: lock
+lock: install ## Пересчитать requirements.lock после правки requirements.txt
+	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url requirements.txt --output-file requirements.lock
