@@ -13,6 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 
 VENV := .venv/bin
 INSTALLATION := $(VENV)/python -m include.installation
+COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 TESTS ?= tests
 export CONFIRM REPLICAS
 
@@ -61,6 +62,7 @@ types: install ## Типы (mypy strict для include/ и plugins/)
 	@$(VENV)/mypy
 
 .PHONY: lock
-lock: install ## Пересчитать requirements.lock после правки requirements.txt
-	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-emit-index-url requirements.txt --output-file requirements.lock
+lock: install ## Пересчитать замки с хешами после правки requirements*.txt
+	@$(COMPILE) requirements.txt --output-file requirements.lock
+	@$(COMPILE) --constraint requirements.lock requirements.txt requirements-image.txt \
+	  --output-file requirements-image.lock

@@ -1,7 +1,7 @@
 """Makes the project's own environment (.venv) from requirements.lock; needs nothing but Python itself.
 
-Run as a script by the Makefile with the system's Python: `python3 include/installation/bootstrap.py`. pip installs
-uv by the hash in the lock, uv installs the rest by theirs. Nothing is done when the lock has not changed.
+Run as a script by the Makefile with the system's Python: `python3 include/installation/bootstrap.py`. pip
+installs uv by the hash in the lock, uv installs the rest by theirs. An unchanged lock costs nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -66,10 +67,11 @@ def uv_lines() -> str:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for pip and uv; uv learns of a company's own package index from pip's settings."""
-    values = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}}
+    """Return the environment for pip and uv; uv learns of a company's own index from pip's settings."""
+    strangers = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+    values = {k: v for k, v in os.environ.items() if k not in strangers}
     values |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "VIRTUAL_ENV": str(VENV)}
-    listing = [PYTHON, "-m", "pip", "config", "list"]
+    listing: list[str | Path] = [PYTHON, "-m", "pip", "config", "list"]
     told = subprocess.run(listing, env=values, capture_output=True, text=True, check=False).stdout
     settings = dict(re.findall(r"^[:\w]+\.([\w-]+)='(.*)'$", told, re.MULTILINE))
     for name, ours in (("index-url", "UV_DEFAULT_INDEX"), ("cert", "SSL_CERT_FILE")):
@@ -78,14 +80,14 @@ def environment() -> dict[str, str]:
     return values
 
 
-def run(command: list[str | Path], values: dict[str, str]) -> bool:
+def run(command: Sequence[str | Path], values: dict[str, str]) -> bool:
     """Run an installer, showing what it says."""
     return subprocess.run(command, env=values, cwd=PROJECT, check=False).returncode == 0
 
 
 def make_venv() -> None:
     """Create .venv; a half-made or foreign one is replaced."""
-    probe = [PYTHON, "-m", "pip", "--version"]
+    probe: list[str | Path] = [PYTHON, "-m", "pip", "--version"]
     if PYTHON.exists() and subprocess.run(probe, capture_output=True, check=False).returncode == 0:
         return
     shutil.rmtree(VENV, ignore_errors=True)
@@ -106,10 +108,19 @@ def install() -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as lines:
         lines.write(uv_lines())
         lines.flush()
-        pip = [PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes"]
+        pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes"]
         if not run([*pip, "--no-deps", "-r", lines.name], values):
             fail("pip не смог установить uv: проверьте доступ к PyPI (или к своему индексу пакетов).")
-    uv = [VENV / "bin" / "uv", "pip", "install", "--python", PYTHON, "--require-hashes", "-r", LOCK]
+    uv: list[str | Path] = [
+        VENV / "bin" / "uv",
+        "pip",
+        "install",
+        "--python",
+        PYTHON,
+        "--require-hashes",
+        "-r",
+        LOCK,
+    ]
     quiet = [] if sys.stderr.isatty() else ["--quiet"]
     if not run([*uv, *quiet], values):
         say("uv не справился, пробуем pip (это дольше) …")
@@ -121,9 +132,7 @@ def install() -> None:
 def main() -> None:
     """Bring .venv to what requirements.lock says, once even when called twice at the same time."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        fail(
-            f"нужен Python 3.11-3.13, а это {sys.version.split()[0]}. Укажите другой: make up PYTHON=python3.12"
-        )
+        fail(f"нужен Python 3.11-3.13, а это {sys.version.split()[0]}. Другой: make up PYTHON=python3.12")
     wanted = stamp()
     if is_ready(wanted):
         return

@@ -44,8 +44,8 @@ MOST_LOG_BYTES = 50_000_000
 def delay_after(deaths_in_a_row: int) -> float:
     """Tell how long to wait before the next start: 0.3, 0.6, 1.2, 2.4, then 10, 20, 40, 60 s."""
     if deaths_in_a_row < MANY:
-        return FIRST_DELAY * 2 ** (deaths_in_a_row - 1)
-    return min(LONGEST_DELAY, 10.0 * 2 ** (deaths_in_a_row - MANY))
+        return FIRST_DELAY * 2.0 ** (deaths_in_a_row - 1)
+    return min(LONGEST_DELAY, 10.0 * 2.0 ** min(deaths_in_a_row - MANY, 10))
 
 
 @dataclass
