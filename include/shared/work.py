@@ -116,15 +116,19 @@ class Work:
         self.session.flush()
         if not self.touched and not self.has_events:
             return
+        keys: list[str] = []
         if self.touched:
-            self.session.execute(
-                text(
-                    "WITH locked AS (SELECT id FROM process_case WHERE id = ANY(:ids) ORDER BY id FOR UPDATE)"
-                    " UPDATE process_case SET seq = seq + 1 FROM locked WHERE process_case.id = locked.id"
-                ),
-                {"ids": sorted(self.touched)},
+            keys = list(
+                self.session.scalars(
+                    text(
+                        "WITH locked AS (SELECT id FROM process_case WHERE id = ANY(:ids) ORDER BY id FOR UPDATE)"
+                        " UPDATE process_case SET seq = seq + 1 FROM locked WHERE process_case.id = locked.id"
+                        " RETURNING process_case.key"
+                    ),
+                    {"ids": sorted(self.touched)},
+                )
             )
-        cases: list[int] | str = sorted(self.touched) if len(self.touched) <= MAX_NOTIFIED_CASES else "all"
+        cases: list[str] | str = keys if len(keys) <= MAX_NOTIFIED_CASES else "all"
         message = json.dumps({"cases": cases, "events": self.has_events})
         self.session.execute(
             text("SELECT pg_notify(:channel, :message)"), {"channel": CHANGES_CHANNEL, "message": message}

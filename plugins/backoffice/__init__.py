@@ -1,0 +1,1 @@
+"""Everything that knows Airflow: the words of processes, triggers, relay, reconciler and pages."""

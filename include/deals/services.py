@@ -1,0 +1,262 @@
+"""Use cases of deals: create, move along stages, fill fields, change the responsible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import select
+
+from include.deals.facts import current_visit, deal_facts, field_titles
+from include.deals.models import Deal, DealField, Funnel, Stage, StageVisit
+from include.deals.rules import clean_value, parse_sum
+from include.process import lifecycle
+from include.process.models import ProcessCase
+from include.shared.errors import Conflict, InvalidInput, NotFound
+from include.shared.names import search_key
+from include.shared.work import Work, jsonable
+from include.staff.models import Person
+from include.tasks import core as task_core
+
+PLAIN_FIELDS = {"amount": "Сумма сделки", "paid": "Сумма оплаты", "title": "Название"}
+LONGEST_TITLE = 300
+
+
+def create_deal(
+    work: Work,
+    *,
+    title: str,
+    funnel: str,
+    responsible_id: int,
+    company_id: int | None = None,
+    contact_id: int | None = None,
+    fields: Mapping[str, Any] | None = None,
+    source: str | None = None,
+    request_key: str | None = None,
+) -> Deal:
+    """Make a request a deal on «Не обработан» of its funnel (R002-9a); the same ``request_key`` joins the first deal.
+
+    ``funnel`` is its code or title. InvalidInput says what is wrong.
+    """
+    if request_key:
+        made = work.session.scalars(select(Deal).where(Deal.request_key == request_key)).first()
+        if made is not None:
+            return made
+    title = (title or "").strip()
+    if not title or len(title) > LONGEST_TITLE or "\x00" in title:
+        msg = f"Назовите сделку (до {LONGEST_TITLE} знаков)."
+        raise InvalidInput(msg, "title")
+    line = funnel_of(work, funnel)
+    first = work.session.scalars(
+        select(Stage).where(Stage.funnel_code == line.code).order_by(Stage.position).limit(1)
+    ).one()
+    active_person(work, responsible_id, "responsible_id")
+    case = ProcessCase(key="", kind="deal", title=title)
+    case.key = f"new-{id(case)}-{work.now.timestamp()}"
+    work.session.add(case)
+    work.session.flush()
+    deal = Deal(
+        case_id=case.id,
+        title=title,
+        search_key=search_key(title),
+        funnel_code=line.code,
+        stage_id=first.id,
+        company_id=company_id,
+        contact_id=contact_id,
+        responsible_id=responsible_id,
+        paid=Decimal(0),
+        fields={},
+        source=source,
+        request_key=request_key,
+        created_at=work.now,
+        created_by=work.actor.person_id,
+    )
+    work.session.add(deal)
+    work.session.flush()
+    case.key = f"deal-{deal.id}"
+    work.audit(
+        "deal.created", f"Создана сделка «{title}»", entity="deal", entity_id=deal.id, case_id=case.id,
+        after={"funnel": line.title, "responsible": responsible_id, "source": source},
+    )  # fmt: skip
+    _enter(work, deal, line, first, from_stage=None)
+    if fields:
+        set_fields(work, deal.id, fields)
+    return deal
+
+
+def get_deal(work: Work, deal_id: int) -> Deal:
+    """Return a deal with its case locked for a change; NotFound when there is none."""
+    deal = work.session.get(Deal, deal_id)
+    if deal is None:
+        msg = f"Сделки № {deal_id} нет."
+        raise NotFound(msg)
+    work.lock_case(deal.case_id)
+    work.session.refresh(deal)
+    return deal
+
+
+def move_stage(work: Work, deal_id: int, stage: str, *, seen_stage: str | None = None) -> Deal:
+    """Move a deal to a stage of its funnel (title or code); R002-9b, AG-6.
+
+    Conflict when ``seen_stage`` (what the person saw) is no longer the present one; a move to the present stage
+    changes nothing.
+    """
+    deal = get_deal(work, deal_id)
+    line = work.session.get_one(Funnel, deal.funnel_code)
+    target = stage_of(work, line, stage)
+    present = work.session.get_one(Stage, deal.stage_id)
+    if seen_stage is not None and seen_stage not in (present.title, present.code):
+        msg = f"Сделку уже перевели на стадию «{present.title}». Обновите страницу."
+        raise Conflict(msg)
+    if target.id == present.id:
+        return deal
+    visit = current_visit(work.session, deal.id)
+    visit.left_at, visit.left_by = work.now, work.actor.person_id
+    work.session.flush()
+    lifecycle.leave_stage(work, deal.case_id, present.id)
+    if target.kind == "lost":
+        lifecycle.cancel_everything(work, deal.case_id, "сделка проиграна")
+    deal.stage_id = target.id
+    deal.closed_at = work.now if target.kind != "open" else None
+    work.audit(
+        "deal.moved", f"Стадия: «{present.title}» → «{target.title}»", entity="deal", entity_id=deal.id,
+        case_id=deal.case_id, before={"stage": present.title}, after={"stage": target.title},
+    )  # fmt: skip
+    _enter(work, deal, line, target, from_stage=present)
+    return deal
+
+
+def set_fields(work: Work, deal_id: int, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill fields of a deal; checks every value first, then stores all; returns what really changed.
+
+    Each change is audited, emits ``field_changed`` and lets guarded tasks close themselves (★26).
+    """
+    deal = get_deal(work, deal_id)
+    case = work.session.get_one(ProcessCase, deal.case_id)
+    definitions = {one.code: one for one in work.session.scalars(select(DealField))}
+    cleaned = {code: _clean(work, deal, definitions, code, value, case.time_zone) for code, value in values.items()}
+    before = {code: _present(deal, code) for code in cleaned}
+    changed = {code: value for code, value in cleaned.items() if value != before[code]}
+    if not changed:
+        return {}
+    for code, value in changed.items():
+        _store(deal, case, code, value)
+    work.session.flush()
+    titles = field_titles(work.session)
+    for code, value in changed.items():
+        work.audit(
+            "deal.field_changed", f"Поле «{titles.get(code, PLAIN_FIELDS.get(code, code))}» изменено", entity="deal",
+            entity_id=deal.id, case_id=deal.case_id, before={code: before[code]}, after={code: value},
+        )  # fmt: skip
+    visit = current_visit(work.session, deal.id)
+    for code in changed:
+        work.emit(
+            "field_changed", f"on:field:{code}", case_id=deal.case_id, visit=f"field-{code}-{case.seq}",
+            payload={"field": code, "visit": visit.id},
+        )  # fmt: skip
+    work.touch(deal.case_id)
+    task_core.close_satisfied(work, deal.case_id, "изменены поля: " + ", ".join(titles.get(c, c) for c in changed))
+    return changed
+
+
+def change_responsible(work: Work, deal_id: int, person_id: int, reason: str) -> Deal:
+    """Give a deal to another person: heads are resolved anew and his open work moves (AG-4)."""
+    deal = get_deal(work, deal_id)
+    active_person(work, person_id, "responsible_id")
+    if deal.responsible_id == person_id:
+        return deal
+    before, deal.responsible_id = deal.responsible_id, person_id
+    work.audit(
+        "deal.responsible_changed", "Ответственный изменён", entity="deal", entity_id=deal.id, case_id=deal.case_id,
+        before={"responsible": before}, after={"responsible": person_id}, reason=reason,
+    )  # fmt: skip
+    lifecycle.responsible_changed(work, deal.case_id, person_id)
+    return deal
+
+
+def funnel_of(work: Work, funnel: str) -> Funnel:
+    """Return a funnel by code or title; InvalidInput names those that exist."""
+    known = work.session.scalars(select(Funnel).order_by(Funnel.position)).all()
+    for one in known:
+        if funnel in (one.code, one.title):
+            return one
+    msg = f"Направления «{funnel}» нет. Есть: {', '.join(one.title for one in known)}."
+    raise InvalidInput(msg, "funnel")
+
+
+def stage_of(work: Work, line: Funnel, stage: str) -> Stage:
+    """Return a stage of the funnel by title or code; InvalidInput names those that exist."""
+    known = work.session.scalars(select(Stage).where(Stage.funnel_code == line.code).order_by(Stage.position)).all()
+    for one in known:
+        if stage in (one.title, one.code):
+            return one
+    msg = f"В направлении «{line.title}» нет стадии «{stage}». Есть: {', '.join(one.title for one in known)}."
+    raise InvalidInput(msg, "stage")
+
+
+def active_person(work: Work, person_id: int, field: str) -> Person:
+    """Return an active person; InvalidInput when nobody such works here."""
+    person = work.session.get(Person, person_id)
+    if person is None or not person.active:
+        msg = "Выберите работающего сотрудника."
+        raise InvalidInput(msg, field)
+    return person
+
+
+def _enter(work: Work, deal: Deal, line: Funnel, stage: Stage, *, from_stage: Stage | None) -> None:
+    visit = StageVisit(
+        deal_id=deal.id,
+        stage_id=stage.id,
+        from_stage_id=from_stage.id if from_stage else None,
+        entered_at=work.now,
+        entered_by=work.actor.person_id,
+    )
+    work.session.add(visit)
+    work.session.flush()
+    work.emit(
+        "stage_entered", f"on:stage:{line.title}/{stage.title}", case_id=deal.case_id, visit=f"visit-{visit.id}",
+        payload={"deal_id": deal.id, "visit_id": visit.id, "stage_id": stage.id},
+    )  # fmt: skip
+    work.touch(deal.case_id)
+
+
+def _clean(
+    work: Work, deal: Deal, definitions: Mapping[str, DealField], code: str, value: Any, time_zone: str
+) -> Any:
+    if code == "title":
+        if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_TITLE or "\x00" in value:
+            msg = f"Назовите сделку (до {LONGEST_TITLE} знаков)."
+            raise InvalidInput(msg, code)
+        return value.strip()
+    if code in ("amount", "paid"):
+        if value in (None, ""):
+            return Decimal(0) if code == "paid" else None
+        return parse_sum(PLAIN_FIELDS[code], value)
+    definition = definitions.get(code)
+    if definition is None or definition.funnel_code not in (None, deal.funnel_code):
+        msg = f"У этой сделки нет поля «{code}»."
+        raise InvalidInput(msg, code)
+    try:
+        cleaned = clean_value(definition.kind, definition.title, definition.options, value, time_zone)
+    except InvalidInput as error:
+        raise InvalidInput(str(error), code) from error
+    if definition.kind == "person" and cleaned is not None:
+        active_person(work, cleaned, code)
+    return cleaned
+
+
+def _present(deal: Deal, code: str) -> Any:
+    return getattr(deal, code) if code in PLAIN_FIELDS else deal.fields.get(code)
+
+
+def _store(deal: Deal, case: ProcessCase, code: str, value: Any) -> None:
+    if code in PLAIN_FIELDS:
+        setattr(deal, code, value)
+        if code == "title":
+            deal.search_key, case.title = search_key(value), value
+    else:
+        deal.fields = {**deal.fields, code: jsonable(value)}
+
+
+__all__ = ["change_responsible", "create_deal", "deal_facts", "get_deal", "move_stage", "set_fields"]

@@ -1,0 +1,71 @@
+"""What the reconciler and the virtual clock read about instances; set-based, no writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import text
+
+from include.shared import clock
+from include.shared.db import query_text
+from include.shared.work import reading
+
+
+@dataclass(frozen=True)
+class LiveInstance:
+    """A live instance with the steps that wait in it."""
+
+    process: str
+    run_id: str
+    age_seconds: float
+    event_pending: bool
+    waiting_steps: list[str] = field(default_factory=list)
+
+
+def live_instances() -> list[LiveInstance]:
+    """Return all live instances with their waiting steps."""
+    with reading() as session:
+        rows = session.execute(text(query_text("process/live_instances")), {"now": clock.now(session)}).all()
+        return [LiveInstance(*row) for row in rows]
+
+
+def recently_ended() -> list[tuple[str, str, str]]:
+    """Return ``(process, run id, reason)`` of the instances that ended in the last ten minutes before their end."""
+    with reading() as session:
+        rows = session.execute(text(query_text("process/recently_ended")), {"now": clock.now(session)}).all()
+        return [(process, run_id, reason) for process, run_id, reason in rows]
+
+
+@dataclass(frozen=True)
+class Restlessness:
+    """What keeps the business side from being quiet."""
+
+    pending_events: int
+    stale_cases: int
+    steps: dict[tuple[str, str], dict[str, str]]  # (process, run) → step → state
+    upstream: dict[tuple[str, str], dict[str, list[str]]]
+
+
+def restlessness(runs: list[tuple[str, str]]) -> Restlessness:
+    """Return how far the business side is from quiet, with the steps of the given runs."""
+    with reading() as session:
+        now = clock.now(session)
+        pending = session.scalar(text("SELECT count(*) FROM outbox_event WHERE state = 'pending'")) or 0
+        stale = len(session.execute(text(query_text("process/stale_cases")), {"now": now}).all())
+        rows = session.execute(
+            text(query_text("process/steps_of_runs")),
+            {"processes": [process for process, _ in runs], "run_ids": [run_id for _, run_id in runs]},
+        ).all()
+    steps: dict[tuple[str, str], dict[str, str]] = {}
+    upstream: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for process, run_id, states, body in rows:
+        steps[process, run_id] = states or {}
+        upstream[process, run_id] = {one["id"]: one["upstream"] for one in body["steps"]}
+    return Restlessness(pending, stale, steps, upstream)
+
+
+def due_cases() -> tuple[str | None, list[str]]:
+    """Return the earliest moment any wait aims at (ISO) and the cases that wait for it."""
+    with reading() as session:
+        rows = session.execute(text(query_text("process/next_due"))).all()
+        return (rows[0][0].isoformat() if rows else None, [key for _, key in rows])

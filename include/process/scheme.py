@@ -1,0 +1,58 @@
+"""The scheme of a process: its steps, their order and the settings they read, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+LISTEN_PREFIX = "on:"
+
+
+def scheme_body(title: str, number: int, steps: Iterable[tuple[str, list[str], Mapping[str, Any]]]) -> dict[str, Any]:
+    """Return the scheme made of ``(id, ids before it, spec)``; steps stand in the order of the work."""
+    known = {step: (before, spec) for step, before, spec in steps}
+    body = [
+        {
+            "id": step,
+            "title": known[step][1]["title"],
+            "word": known[step][1]["word"],
+            "upstream": sorted(known[step][0]),
+        }
+        for step in _ordered({step: before for step, (before, _) in known.items()})
+    ]
+    return {"title": title, "number": number, "steps": body, "settings": _settings(spec for _, spec in known.values())}
+
+
+def _ordered(before: Mapping[str, list[str]]) -> list[str]:
+    done: list[str] = []
+    left = dict(before)
+    while left:
+        ready = sorted(step for step, needs in left.items() if not set(needs) & set(left))
+        done.extend(ready)
+        for step in ready:
+            del left[step]
+    return done
+
+
+def _settings(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for spec in specs:
+        for ref in _terms(spec):
+            if ref.get("setting"):
+                found[ref["setting"]] = {
+                    "code": ref["setting"], "title": ref.get("title") or ref["setting"], "kind": "term",
+                    "default": ref["default"],
+                }  # fmt: skip
+    return [found[code] for code in sorted(found)]
+
+
+def _terms(value: Any) -> Iterable[dict[str, Any]]:
+    if isinstance(value, Mapping):
+        if "setting" in value and "default" in value:
+            yield dict(value)
+        else:
+            for part in value.values():
+                yield from _terms(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _terms(part)

@@ -1,0 +1,177 @@
+"""What a step's word sees and what it may answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import select
+
+from include.deals.facts import field_titles
+from include.process import rules
+from include.process.models import ProcessCase, ProcessInstance, StepState
+from include.shared import settings
+from include.shared.errors import BackofficeError
+from include.shared.work import Work
+from include.shared.working_time import Term, WorkCalendar, load_calendar, moment_of
+from include.staff import services as staff
+from include.tasks import core as task_core
+from include.tasks.models import Task
+
+
+@dataclass(frozen=True)
+class Done:
+    """The step's fact has happened."""
+
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Skip:
+    """The step is not needed; the chain goes on."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The step's work was withdrawn or replaced; the chain behind it stops."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Fail:
+    """The step cannot be done for a business reason; it stands on the card until somebody puts it right."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The step waits: for what (words), on whom, and until which business moment it should look again."""
+
+    for_what: str
+    on: list[int] = field(default_factory=list)
+    moment: datetime | None = None
+    aimed: str | None = None  # why the moment is what it is; None keeps it out of the aim's history
+
+
+Answer = Done | Skip | Stop | Fail | Wait
+
+
+class NobodyToAsk(BackofficeError):
+    """Work is addressed to somebody who is not there."""
+
+
+@dataclass
+class StepContext:
+    """One step of one live instance inside the transaction of a look."""
+
+    work: Work
+    case: ProcessCase
+    instance: ProcessInstance
+    row: StepState
+    spec: dict[str, Any]
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The facts of the case as they are in this transaction."""
+        return task_core.case_facts(self.work.session, self.case.id, self.instance)
+
+    @cached_property
+    def calendar(self) -> WorkCalendar:
+        """The working calendar."""
+        return load_calendar(self.work.session)
+
+    @property
+    def key(self) -> str:
+        """The key under which this step's effects are unique: process, case, visit, step."""
+        return f"{self.instance.process}/{self.case.key}/{self.instance.visit}/{self.row.step}"
+
+    def holds(self, condition: dict[str, Any] | None) -> bool:
+        """Say whether a condition holds now."""
+        return not condition or not rules.unmet(
+            condition, self.facts, field_titles(self.work.session), self.work.now
+        )
+
+    def term(self, ref: dict[str, Any]) -> Term:
+        """Return the present value of a term: the setting, else the literal of the process."""
+        value = ref["default"]
+        if ref.get("setting"):
+            value = settings.value_of(self.work.session, ref["setting"], value)
+        return dict(value)
+
+    def sibling(self, step: str) -> StepState | None:
+        """Return the state of another step of this instance."""
+        return self.work.session.scalars(
+            select(StepState).where(StepState.instance_id == self.instance.id, StepState.step == step)
+        ).first()
+
+    def task_of(self, step: str) -> Task | None:
+        """Return the task that a step of this instance gave or joined."""
+        row = self.sibling(step)
+        return self.work.session.get(Task, row.task_id) if row is not None and row.task_id else None
+
+    def moment(self, ref: dict[str, Any], task: Task | None = None) -> datetime | None:
+        """Return the moment a reference aims at now, or None while its base is unknown."""
+        return rules.aim(
+            ref, self._anchor(str(ref["base"]), task), self.term(ref["offset"]), self.calendar, self.case.time_zone
+        )
+
+    def _anchor(self, base: str, task: Task | None) -> datetime | None:
+        if base == "task":
+            return task.created_at if task else None
+        if base == "due":
+            return task.due_at if task else None
+        if base == "stage":
+            return self.facts.get("stage_entered_at") or self.instance.started_at
+        if base.startswith("step:"):
+            row = self.sibling(base.removeprefix("step:"))
+            return row.ended_at if row else None
+        if base.startswith("field:"):
+            return moment_of(self.facts.get(base.removeprefix("field:")), self.case.time_zone)
+        if base == "opened":
+            return self.row.opened_at
+        msg = f"Неизвестное начало отсчёта: {base}"
+        raise ValueError(msg)
+
+    def people(self, address: str) -> list[int]:
+        """Return the active people behind an address; empty when there are none."""
+        session = self.work.session
+        if address == "responsible":
+            found = [self.facts.get("responsible")]
+        elif address == "head":
+            found = [self.instance.head_id]
+        elif address == "mover":
+            found = [self.facts.get("mover")]
+        elif address.startswith("field:"):
+            name, _, role = address.removeprefix("field:").partition("|role:")
+            found = [self.facts.get(name)]
+            if found == [None] and role:
+                found = list(staff.holders(session, role))
+        elif address.startswith("role:"):
+            found = list(staff.holders(session, address.removeprefix("role:")))
+        elif address.startswith("person:"):
+            found = [int(address.removeprefix("person:"))]
+        else:
+            msg = f"Неизвестный адресат: {address}"
+            raise ValueError(msg)
+        return [one for one in found if one is not None and staff.person_of(session, one).active]
+
+    def person(self, address: str) -> int:
+        """Return the one person who gets the work; NobodyToAsk when there is none."""
+        found = self.people(address)
+        if not found:
+            msg = f"некому поручить: {self.address_in_words(address)} не назначен"
+            raise NobodyToAsk(msg)
+        return found[0]
+
+    def address_in_words(self, address: str) -> str:
+        """Return «роль «Продакт»» for an address."""
+        if address.startswith("role:"):
+            return f"роль «{staff.role_title(self.work.session, address.removeprefix('role:'))}»"
+        known = {"responsible": "ответственный", "head": "руководитель ответственного", "mover": "тот, кто перевёл"}
+        return known.get(address, address)

@@ -1,0 +1,141 @@
+"""Who is who: heads (AG-4), role holders, viewers and their rights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from include.shared.db import query_text
+from include.shared.errors import Forbidden, NotFound
+from include.shared.work import Actor
+from include.staff.models import Account, Department, Person, Role, RoleHolder
+
+DIRECTOR = "director"
+_hasher = PasswordHasher()
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """A logged-in person with everything that rights depend on."""
+
+    person_id: int
+    login: str
+    name: str
+    access: str
+    roles: frozenset[str]
+    led_departments: frozenset[int]  # departments that the person leads, with all below them
+
+    @property
+    def is_admin(self) -> bool:
+        """Say whether the person may change settings and see everything."""
+        return self.access == "admin"
+
+    @property
+    def actor(self) -> Actor:
+        """Return the actor under whose name this person's acts are recorded."""
+        return Actor(person_id=self.person_id, kind="person", access=self.access)
+
+
+def viewer(session: Session, login: str) -> Viewer | None:
+    """Return the active person behind a login, or None."""
+    row = session.execute(
+        select(Account, Person)
+        .join(Person, Person.id == Account.person_id)
+        .where(Account.login == login, Account.active, Person.active)
+    ).first()
+    if row is None:
+        return None
+    account, person = row
+    roles = session.scalars(select(RoleHolder.role_code).where(RoleHolder.person_id == person.id)).all()
+    led = session.scalars(text(query_text("staff/led_departments")), {"person_id": person.id}).all()
+    return Viewer(person.id, login, person.short_name, account.access, frozenset(roles), frozenset(led))
+
+
+def check_password(session: Session, login: str, password: str) -> Viewer | None:
+    """Return the person when login and password fit, else None; takes the same time either way."""
+    account = session.scalars(select(Account).where(Account.login == login, Account.active)).first()
+    stored = account.password_hash if account else _DUMMY_HASH
+    try:
+        _hasher.verify(stored, password)
+    except (VerificationError, InvalidHashError):
+        return None
+    return viewer(session, login) if account else None
+
+
+def hash_password(password: str) -> str:
+    """Return the argon2 hash of a password."""
+    return _hasher.hash(password)
+
+
+_DUMMY_HASH = _hasher.hash("nobody")
+
+
+def person_of(session: Session, person_id: int) -> Person:
+    """Return a person; NotFound when there is none."""
+    person = session.get(Person, person_id)
+    if person is None:
+        msg = f"Сотрудника № {person_id} нет."
+        raise NotFound(msg)
+    return person
+
+
+def head_of(session: Session, person_id: int) -> int | None:
+    """Return the head for a responsible (AG-4): nearest active head above him, else the director, else None."""
+    person = person_of(session, person_id)
+    department_id = person.department_id
+    seen: set[int] = set()
+    while department_id is not None and department_id not in seen:
+        seen.add(department_id)
+        department = session.get(Department, department_id)
+        if department is None:
+            break
+        if department.head_id is not None and department.head_id != person_id:
+            head = session.get(Person, department.head_id)
+            if head is not None and head.active:
+                return head.id
+        department_id = department.parent_id
+    directors = [one for one in holders(session, DIRECTOR) if one != person_id]
+    return directors[0] if directors else None
+
+
+def holders(session: Session, role_code: str) -> list[int]:
+    """Return the active people who hold a role, lowest id first."""
+    rows = session.scalars(
+        select(RoleHolder.person_id)
+        .join(Person, Person.id == RoleHolder.person_id)
+        .where(RoleHolder.role_code == role_code, Person.active)
+        .order_by(RoleHolder.person_id)
+    )
+    return list(rows)
+
+
+def names(session: Session, people: set[int]) -> dict[int, str]:
+    """Return short names of people by id."""
+    if not people:
+        return {}
+    return {one.id: one.short_name for one in session.scalars(select(Person).where(Person.id.in_(people)))}
+
+
+def role_title(session: Session, code: str) -> str:
+    """Return the Russian title of a role, or its code when it is unknown."""
+    role = session.get(Role, code)
+    return role.title if role else code
+
+
+def is_over(session: Session, watcher: Viewer, person_id: int) -> bool:
+    """Say whether the viewer is the person, leads his department (at any level) or is an administrator."""
+    if watcher.is_admin or watcher.person_id == person_id:
+        return True
+    person = session.get(Person, person_id)
+    return person is not None and person.department_id in watcher.led_departments
+
+
+def require_over(session: Session, watcher: Viewer, person_id: int, what: str) -> None:
+    """Raise Forbidden unless the viewer may act for this person's work."""
+    if not is_over(session, watcher, person_id):
+        msg = f"Нет прав: {what} может сам сотрудник, его руководитель или администратор."
+        raise Forbidden(msg)

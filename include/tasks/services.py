@@ -1,0 +1,167 @@
+"""Use cases of tasks: close with a result (guards hold for everybody), change the term, give to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from include.deals import services as deals
+from include.deals.models import Deal
+from include.deals.rules import clean_value
+from include.notices.services import notify
+from include.process.models import ProcessCase
+from include.shared.errors import Conflict, Forbidden, GuardRefused, InvalidInput, NotFound
+from include.shared.work import Work
+from include.shared.working_time import moment_of
+from include.staff.services import Viewer, person_of, require_over
+from include.tasks import core
+from include.tasks.models import Task, TaskObserver, TermChange
+
+LATEST_TERM = timedelta(days=3660)
+
+
+def close_task(work: Work, watcher: Viewer, task_id: int, values: Mapping[str, Any] | None = None) -> Task:
+    """Close a task as done: its executor, his head or an administrator; nobody passes its guard.
+
+    ``values`` are the result fields by code; those bound to a deal field are stored there first, in the same
+    transaction. GuardRefused lists what is missing; closing a closed task again changes nothing.
+    """
+    task = _locked(work, task_id)
+    require_over(work.session, watcher, task.executor_id, "закрыть задачу")
+    if task.state == "done":
+        return task
+    if task.state != "open":
+        msg = f"Задача уже {core.STATE_TITLES[task.state]}: {task.close_reason or 'без причины'}."
+        raise Conflict(msg)
+    result = _clean_result(work, task, values or {})
+    if task.state != "open":  # filling its fields may have closed it: its guard came true
+        return task
+    missing = core.missing_for(work.session, task, work.now)
+    if missing:
+        raise GuardRefused(missing)
+    core.end(work, task, "done", None, result=result)
+    return task
+
+
+def change_term(work: Work, watcher: Viewer, task_id: int, due: Any, reason: str) -> Task:
+    """Give a task a new term with a mandatory reason; the change is kept and its waits re-aim."""
+    task = _locked(work, task_id)
+    require_over(work.session, watcher, task.executor_id, "менять срок")
+    _require_open(task)
+    reason = (reason or "").strip()
+    if not reason:
+        msg = "Напишите, почему меняется срок."
+        raise InvalidInput(msg, "reason")
+    if len(reason) > 1000 or "\x00" in reason:
+        msg = "Причина – до 1000 знаков."
+        raise InvalidInput(msg, "reason")
+    moment = _term(work, task, due)
+    change = TermChange(
+        task_id=task.id,
+        old_due_at=task.due_at,
+        new_due_at=moment,
+        reason=reason,
+        changed_at=work.now,
+        changed_by=watcher.person_id,
+    )
+    work.session.add(change)
+    before, task.due_at = task.due_at, moment
+    work.audit(
+        "task.term_changed", f"Срок задачи «{task.title}» изменён", entity="task", entity_id=task.id,
+        case_id=task.case_id, before={"due_at": before}, after={"due_at": moment}, reason=reason,
+    )  # fmt: skip
+    work.touch(task.case_id)
+    return task
+
+
+def reassign(work: Work, watcher: Viewer, task_id: int, person_id: int, reason: str) -> Task:
+    """Give an open task to another person; he is told."""
+    task = _locked(work, task_id)
+    require_over(work.session, watcher, task.executor_id, "передать задачу")
+    _require_open(task)
+    person = person_of(work.session, person_id)
+    if not person.active:
+        msg = "Выберите работающего сотрудника."
+        raise InvalidInput(msg, "person_id")
+    if task.executor_id == person_id:
+        return task
+    before, task.executor_id, task.addressed_to = task.executor_id, person_id, f"person:{person_id}"
+    work.audit(
+        "task.moved", f"Задача «{task.title}» передана: {person.short_name}", entity="task", entity_id=task.id,
+        case_id=task.case_id, before={"executor": before}, after={"executor": person_id}, reason=reason or None,
+    )  # fmt: skip
+    notify(
+        work, [person_id], f"Вам передана задача «{task.title}»", key=f"{task.key}/moved/{work.now.isoformat()}",
+        case_id=task.case_id, task_id=task.id,
+    )  # fmt: skip
+    work.touch(task.case_id)
+    return task
+
+
+def may_see(work: Work, watcher: Viewer, task: Task) -> bool:
+    """Say whether the viewer is the task's executor, creator, observer, their head or an administrator."""
+    if watcher.person_id in (task.executor_id, task.creator_id):
+        return True
+    watches = work.session.get(TaskObserver, (task.id, watcher.person_id))
+    if watches is not None:
+        return True
+    try:
+        require_over(work.session, watcher, task.executor_id, "смотреть задачу")
+    except Forbidden:
+        return False
+    return True
+
+
+def _locked(work: Work, task_id: int) -> Task:
+    task = work.session.get(Task, task_id)
+    if task is None:
+        msg = f"Задачи № {task_id} нет."
+        raise NotFound(msg)
+    work.lock_case(task.case_id)
+    work.session.refresh(task)
+    return task
+
+
+def _require_open(task: Task) -> None:
+    if task.state != "open":
+        msg = f"Задача уже {core.STATE_TITLES[task.state]}."
+        raise Conflict(msg)
+
+
+def _term(work: Work, task: Task, due: Any) -> datetime:
+    zone = work.session.get_one(ProcessCase, task.case_id).time_zone
+    stored = clean_value("datetime", "Срок", {}, due, zone)
+    moment = moment_of(stored, zone)
+    if moment is None:
+        msg = "Укажите новый срок."
+        raise InvalidInput(msg, "due")
+    if not work.now < moment < work.now + LATEST_TERM:
+        msg = "Новый срок должен быть в будущем, не дальше десяти лет."
+        raise InvalidInput(msg, "due")
+    return moment
+
+
+def _clean_result(work: Work, task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {one["code"]: one for one in task.result_fields.get("fields", [])}
+    unknown = set(values) - set(fields)
+    if unknown:
+        msg = f"У задачи нет поля результата «{sorted(unknown)[0]}»."
+        raise InvalidInput(msg, sorted(unknown)[0])
+    zone = work.session.get_one(ProcessCase, task.case_id).time_zone
+    result: dict[str, Any] = {}
+    for code, one in fields.items():
+        cleaned = clean_value(one["kind"], one["title"], {"choices": one.get("choices", {})}, values.get(code), zone)
+        if cleaned is None and one.get("required"):
+            msg = f"Заполните «{one['title']}»."
+            raise InvalidInput(msg, code)
+        if cleaned is not None:
+            result[code] = cleaned
+    bound = {one["deal_field"]: result[code] for code, one in fields.items() if one.get("deal_field") and code in result}
+    if bound:
+        deal_id = work.session.scalars(select(Deal.id).where(Deal.case_id == task.case_id)).one()
+        deals.set_fields(work, deal_id, bound)
+        work.session.refresh(task)
+    return result

@@ -1,0 +1,179 @@
+"""All that we use of Airflow's private API, in one place with a contract test (Airflow is pinned to 3.3.2).
+
+Everything here runs inside the API server, against Airflow's own database, in short transactions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.models.dag import DagModel, DagTag
+from airflow.models.dagbag import DBDagBag
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.serialization.enums import Encoding
+from airflow.utils.session import create_session
+from airflow.utils.state import DagRunState
+from airflow.utils.types import DagRunTriggeredByType, DagRunType
+from sqlalchemy import select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+
+from include.process.scheme import scheme_body
+
+FINAL_TASK_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+UNFINISHED_RUNS = (DagRunState.QUEUED, DagRunState.RUNNING)
+_SCHEME_TAG = "scheme:"
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A process that listens to an event, as Airflow knows it now."""
+
+    dag_id: str
+    paused: bool
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run and the states of its tasks (None: not begun)."""
+
+    dag_id: str
+    run_id: str
+    state: str
+    tasks: dict[str, str | None]
+
+
+def listeners(tag: str) -> list[Listener]:
+    """Return the parsed, not stale DAGs that carry a tag."""
+    with create_session() as session:
+        rows = session.execute(
+            select(DagModel.dag_id, DagModel.is_paused)
+            .join(DagTag, DagTag.dag_id == DagModel.dag_id)
+            .where(DagTag.name == tag, DagModel.is_stale.is_(False))
+            .order_by(DagModel.dag_id)
+        ).all()
+        return [Listener(dag_id, bool(paused)) for dag_id, paused in rows]
+
+
+def parsed_listeners(prefix: str) -> dict[str, tuple[str, bool]]:
+    """Return ``{dag_id: (tag, paused)}`` of all parsed DAGs with a tag that begins so."""
+    with create_session() as session:
+        rows = session.execute(
+            select(DagModel.dag_id, DagTag.name, DagModel.is_paused)
+            .join(DagTag, DagTag.dag_id == DagModel.dag_id)
+            .where(DagTag.name.startswith(prefix, autoescape=True), DagModel.is_stale.is_(False))
+        ).all()
+        return {dag_id: (tag, bool(paused)) for dag_id, tag, paused in rows}
+
+
+def declared_scheme(dag_id: str) -> dict[str, Any] | None:
+    """Return the scheme of a process from its newest serialized DAG, None while it is not parsed."""
+    with create_session() as session:
+        dag = DBDagBag().get_latest_version_of_dag(dag_id, session=session)
+        if dag is None:
+            return None
+        number = next((int(tag.removeprefix(_SCHEME_TAG)) for tag in dag.tags if tag.startswith(_SCHEME_TAG)), 1)
+        steps = [
+            (task.task_id, sorted(task.upstream_task_ids), spec)
+            for task in dag.tasks
+            if (spec := _spec_of(task)) is not None
+        ]
+        return scheme_body(dag.dag_display_name, number, steps)
+
+
+def _spec_of(task: Any) -> dict[str, Any] | None:
+    arguments = getattr(task, "start_trigger_args", None)
+    kwargs = (arguments.trigger_kwargs or {}) if arguments is not None else {}
+    if Encoding.TYPE in kwargs:
+        kwargs = kwargs[Encoding.VAR]
+    spec = kwargs.get("spec")
+    return json.loads(spec) if spec else None
+
+
+def create_run(dag_id: str, run_id: str, conf: dict[str, Any] | None = None) -> bool:
+    """Create a run with a deterministic id; False when it exists already (exactly once by construction)."""
+    with create_session() as session:
+        exists = session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+        if exists is not None:
+            return False
+        dag = DBDagBag().get_latest_version_of_dag(dag_id, session=session)
+        if dag is None:
+            msg = f"Процесс {dag_id} ещё не разобран"
+            raise LookupError(msg)
+        try:
+            dag.create_dagrun(
+                run_id=run_id,
+                run_after=datetime.now(UTC),
+                conf=conf or {},
+                run_type=DagRunType.MANUAL,
+                triggered_by=DagRunTriggeredByType.REST_API,
+                state=DagRunState.QUEUED,
+                session=session,
+            )
+            session.flush()
+        except IntegrityError:
+            session.rollback()
+            return False
+        return True
+
+
+def examine_next(dag_id: str, run_id: str) -> None:
+    """Make a running run the next one that the scheduler examines (docs/adr/0003)."""
+    with create_session() as session:
+        session.execute(
+            update(DagRun)
+            .where(DagRun.dag_id == dag_id, DagRun.run_id == run_id, DagRun.state == DagRunState.RUNNING)
+            .where(DagRun.last_scheduling_decision.is_not(None))
+            .values(last_scheduling_decision=None)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def run_states(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], RunState]:
+    """Return the runs that exist among ``(dag_id, run_id)`` with their tasks' states."""
+    wanted = list(keys)
+    if not wanted:
+        return {}
+    with create_session() as session:
+        runs = session.execute(
+            select(DagRun.dag_id, DagRun.run_id, DagRun.state).where(
+                tuple_(DagRun.dag_id, DagRun.run_id).in_(wanted)
+            )
+        ).all()
+        return _with_tasks(session, runs)
+
+
+def unfinished_runs() -> dict[tuple[str, str], RunState]:
+    """Return all queued and running runs of DAGs that are not paused."""
+    with create_session() as session:
+        runs = session.execute(
+            select(DagRun.dag_id, DagRun.run_id, DagRun.state)
+            .join(DagModel, DagModel.dag_id == DagRun.dag_id)
+            .where(DagRun.state.in_(UNFINISHED_RUNS), DagModel.is_paused.is_(False))
+        ).all()
+        return _with_tasks(session, runs)
+
+
+def _with_tasks(session: Any, runs: Iterable[Any]) -> dict[tuple[str, str], RunState]:
+    found = {(dag_id, run_id): RunState(dag_id, run_id, str(state), {}) for dag_id, run_id, state in runs}
+    if found:
+        rows = session.execute(
+            select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.state).where(
+                tuple_(TaskInstance.dag_id, TaskInstance.run_id).in_(list(found))
+            )
+        ).all()
+        for dag_id, run_id, task_id, state in rows:
+            found[dag_id, run_id].tasks[task_id] = None if state is None else str(state)
+    return found
+
+
+def set_note(dag_id: str, run_id: str, text: str) -> None:
+    """Put a note on a run, so that Airflow shows why it ended (a withdrawn case's run is green there)."""
+    with create_session() as session:
+        run = session.scalars(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).first()
+        if run is not None and run.note != text:
+            run.note = text

@@ -1,0 +1,192 @@
+"""One hub per triggerer: one LISTEN connection, a dictionary case → waiting steps, and a sweep as a safety net.
+
+A notification is never trusted: it only says "look". After every reconnect, after a move of the virtual clock and
+every 30 s one query finds all waits that have not seen the last change of their case or whose moment has come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import socket
+import weakref
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+import psycopg
+from include.process import engine
+from include.process.engine import Look
+from include.shared.clock import CLOCK_CHANNEL
+from include.shared.db import POOL_SIZE, libpq_url
+from include.shared.heartbeat import beat
+from include.shared.work import CHANGES_CHANNEL, reading
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SWEEP_EVERY = 30.0
+BEAT_EVERY = 10.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+RECONCILE_CHANNEL = "backoffice_reconcile"
+_CASE_KEY = re.compile(r"^([a-z_]+-\d+)-")
+
+
+class Hub:
+    """Wakes exactly the waits concerned; belongs to one event loop."""
+
+    _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self._ears: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._threads = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="backoffice")
+        self._listener: asyncio.Task[None] | None = None
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self.waiting = 0
+
+    @classmethod
+    def here(cls) -> Hub:
+        """Return the hub of the running event loop, made at the first use."""
+        loop = asyncio.get_running_loop()
+        hub = cls._hubs.get(loop)
+        if hub is None:
+            hub = cls._hubs[loop] = cls()
+        return hub
+
+    async def attend(
+        self, process: str, run_id: str, step: str, spec: Mapping[str, Any], conf: str | None = None
+    ) -> Look:
+        """Look at a step until it ends; no failure of the infrastructure ever ends it."""
+        self._ensure_listening()
+        found = _CASE_KEY.match(run_id)
+        pause = FIRST_PAUSE
+        if found is None:
+            adopted = await self._patiently(engine.adopt_form_run, process, run_id, conf)
+            if adopted is not None:
+                return adopted
+        with self._ear(found.group(1) if found else run_id) as ear:
+            while True:
+                ear.clear()
+                try:
+                    look = await self.call(engine.look, process, run_id, step, spec)
+                except Exception:  # noqa: BLE001 - whatever it is, it must not leave run(): that would fail the case
+                    log.exception("Взгляд на шаг %s/%s/%s не удался, повтор через %.1f с", process, run_id, step, pause)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, LONGEST_PAUSE)
+                    continue
+                pause = FIRST_PAUSE
+                if look.outcome != "waiting":
+                    return look
+                seconds = None
+                if look.moment is not None and look.now is not None:
+                    seconds = max(0.0, (look.moment - look.now).total_seconds()) + 0.005
+                await _heard(ear, seconds)
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a blocking service in this hub's own threads (as many as there are connections)."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+
+    async def hint_reconciler(self) -> None:
+        """Ask the reconciler to compare now; losing the hint only makes it wait for its next round."""
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            try:
+                await connection.execute(f"NOTIFY {RECONCILE_CHANNEL}")
+            except psycopg.Error:
+                log.warning("Подсказка сверке не ушла: нет связи с базой")
+
+    async def _patiently(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await self.call(function, *args, **kwargs)
+            except Exception:  # noqa: BLE001 - as in attend
+                log.exception("Обращение к базе не удалось, повтор через %.1f с", pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    @contextmanager
+    def _ear(self, key: str) -> Iterator[asyncio.Event]:
+        ear = asyncio.Event()
+        self._ears[key].add(ear)
+        self.waiting += 1
+        try:
+            yield ear
+        finally:
+            self.waiting -= 1
+            self._ears[key].discard(ear)
+            if not self._ears[key]:
+                del self._ears[key]
+
+    def _ensure_listening(self) -> None:
+        if self._listener is None or self._listener.done():
+            self._listener = asyncio.create_task(self._listen(), name="backoffice-hub")
+
+    async def _listen(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    libpq_url(), autocommit=True, connect_timeout=5, application_name="backoffice-hub",
+                    keepalives_idle=10, keepalives_interval=5, keepalives_count=3,
+                ) as connection:  # fmt: skip
+                    self._connection = connection
+                    await connection.execute(f"LISTEN {CHANGES_CHANNEL}")
+                    await connection.execute(f"LISTEN {CLOCK_CHANNEL}")
+                    pause = FIRST_PAUSE
+                    await self._serve(connection)
+            except (psycopg.Error, OSError) as error:
+                log.warning("Связь слушателя с базой потеряна (%s), повтор через %.1f с", error, pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _serve(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        loop = asyncio.get_running_loop()
+        await self._sweep()
+        swept = loop.time()
+        while True:
+            async for message in connection.notifies(timeout=BEAT_EVERY, stop_after=1):
+                if message.channel == CLOCK_CHANNEL:
+                    await self._sweep()
+                else:
+                    self._wake(json.loads(message.payload)["cases"])
+            if loop.time() - swept >= SWEEP_EVERY:
+                await self._sweep()
+                swept = loop.time()
+            await self._beat()
+
+    def _wake(self, cases: list[str] | str) -> None:
+        for key in list(self._ears) if cases == "all" else cases:
+            for ear in self._ears.get(key, ()):
+                ear.set()
+
+    async def _sweep(self) -> None:
+        self._wake(await self.call(_stale_cases))
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() - getattr(self, "_beaten", 0.0) < BEAT_EVERY:
+            return
+        self._beaten = loop.time()
+        await self.call(beat, "hub", f"{socket.gethostname()}:{os.getpid()}", {"waiting": self.waiting})
+
+
+def _stale_cases() -> list[str]:
+    with reading() as session:
+        return engine.stale_cases(session)
+
+
+async def _heard(ear: asyncio.Event, seconds: float | None) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await ear.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,131 @@
+"""Processes: DAGs started by a stage, a person's form or a domain event; one file, one process, one screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG, Param
+
+from backoffice.process.steps import Alarm, CheckStarter, EmployeeTask, Step
+
+NO_LIMIT = 100_000
+PROCESS_TAG = "процесс"
+
+
+class Process(DAG):
+    """Base of all processes: waits for events, never for a clock; its runs may live for months.
+
+    :param process_id: stable Latin id
+    :param title: what people read
+    :param listens: the tag under which the relay finds this process, e.g. ``on:stage:Товары/Счет/КП``
+    :param scheme: raise it together with ``since=`` of the steps that a new release adds
+    """
+
+    def __init__(
+        self,
+        process_id: str,
+        *,
+        title: str,
+        listens: str,
+        owner: str,
+        doc_md: str | None,
+        scheme: int = 1,
+        tags: tuple[str, ...] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            dag_id=process_id,
+            dag_display_name=title,
+            description=title,
+            doc_md=doc_md,
+            schedule=None,
+            catchup=False,
+            max_active_runs=NO_LIMIT,
+            max_active_tasks=NO_LIMIT,
+            default_args={"owner": owner, "trigger_rule": "none_failed", "retries": 0},
+            tags={PROCESS_TAG, listens, f"scheme:{scheme}", *tags},
+            **kwargs,
+        )
+
+    def __exit__(self, *exc: Any) -> None:
+        """Close the declaration: alarms start beside their tasks, and every step knows what comes next."""
+        if exc[0] is None:
+            self._complete()
+        super().__exit__(*exc)
+
+    def _complete(self) -> None:
+        steps = [one for one in self.tasks if isinstance(one, Step)]
+        alarms = [one for one in steps if isinstance(one, Alarm)]
+        for alarm in alarms:
+            for before in alarm.of.upstream_list:
+                alarm.set_upstream(before)
+        for step in steps:
+            after = [one for one in step.downstream_list if isinstance(one, Step) and not isinstance(one, Alarm)]
+            step.spec["next"] = [f"«{one.spec['title']}»" for one in sorted(after, key=lambda one: one.task_id)]
+            if isinstance(step, EmployeeTask):
+                step.spec["alarms"] = [
+                    {"tell": one.spec["tell"], "at": one.spec["at"]} for one in alarms if one.of is step
+                ]
+            step.seal()
+
+
+class StageProcess(Process):
+    """A process that a stage of a funnel starts: one run per visit of a deal."""
+
+    def __init__(self, process_id: str, *, funnel: str, stage: str, title: str | None = None, **kwargs: Any) -> None:
+        super().__init__(
+            process_id,
+            title=title or f"{funnel}: {stage}",
+            listens=f"on:stage:{funnel}/{stage}",
+            tags=(f"воронка:{funnel}",),
+            **kwargs,
+        )
+
+
+class EventProcess(Process):
+    """A process that a changed field or another domain event of a case starts: one run per event."""
+
+    def __init__(
+        self, process_id: str, *, title: str, field: str | None = None, event: str | None = None, **kwargs: Any
+    ) -> None:
+        if (field is None) == (event is None):
+            msg = "EventProcess слушает одно: field= или event="
+            raise ValueError(msg)
+        listens = f"on:field:{field}" if field is not None else f"on:event:{event}"
+        super().__init__(process_id, title=title, listens=listens, **kwargs)
+
+
+class FormProcess(Process):
+    """A process that a person starts by a form; the form's model gives our page and Airflow's own form."""
+
+    def __init__(self, process_id: str, *, title: str, **kwargs: Any) -> None:
+        from include.process.forms import FORMS
+
+        schema = FORMS[process_id].model.model_json_schema()
+        params = {
+            name: Param(
+                default=one.get("default"),
+                title=one.get("title", name),
+                description=one.get("description"),
+                type=_param_type(one, name in schema.get("required", [])),
+                **({"enum": one["enum"]} if "enum" in one else {}),
+            )
+            for name, one in schema["properties"].items()
+        }
+        super().__init__(process_id, title=title, listens=f"on:form:{process_id}", params=params, **kwargs)
+
+    def _complete(self) -> None:
+        first = [one for one in self.tasks if not one.upstream_list and not isinstance(one, Alarm)]
+        with self:
+            check = CheckStarter("check_starter", "Проверить право запустившего")
+        for one in first:
+            one.set_upstream(check)
+        super()._complete()
+
+
+def _param_type(schema: dict[str, Any], required: bool) -> list[str] | str:
+    kinds = [schema["type"]] if "type" in schema else [one["type"] for one in schema.get("anyOf", []) if "type" in one]
+    kinds = kinds or ["string"]
+    if not required and "null" not in kinds:
+        kinds.append("null")
+    return kinds if len(kinds) > 1 else kinds[0]

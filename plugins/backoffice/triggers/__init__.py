@@ -1,0 +1,1 @@
+"""The one trigger of all human steps, waits and small database acts."""

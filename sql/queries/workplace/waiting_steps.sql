@@ -1,0 +1,24 @@
+-- Waiting and stuck steps of the cases :cases, the most telling first: a person's task, another wait, a failed
+-- step, an alarm. Called by include/workplace/lines.py (board, card, lists).
+SELECT
+    step.id, step.case_id, step.step, step.word, step.title, step.state, step.reason, step.waits_for, step.waits_on,
+    step.moment, step.comes_next, step.task_id, instance.process, instance.visit,
+    task.due_at, task.executor_id, task.state AS task_state,
+    CASE
+        WHEN step.state <> 'waiting' THEN 2
+        WHEN step.word = 'EmployeeTask' THEN 0
+        WHEN step.word = 'Alarm' THEN 3
+        ELSE 1
+    END AS rank
+FROM (
+    SELECT waiting.id FROM step_state waiting WHERE waiting.case_id = ANY(:cases) AND waiting.state = 'waiting'
+    UNION ALL
+    SELECT stuck.id
+    FROM step_state stuck
+    JOIN process_instance live ON live.id = stuck.instance_id AND live.state = 'live'
+    WHERE stuck.case_id = ANY(:cases) AND stuck.state IN ('failed', 'marked')
+) found
+JOIN step_state step ON step.id = found.id
+JOIN process_instance instance ON instance.id = step.instance_id
+LEFT JOIN task ON task.id = step.task_id
+ORDER BY step.case_id, rank, coalesce(step.moment, task.due_at) NULLS LAST, step.id
