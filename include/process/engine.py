@@ -18,17 +18,19 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from include.deals.models import Deal, StageVisit
-from include.process import lifecycle
+from include.process import forms, lifecycle
 from include.process.models import OutboxEvent, ProcessCase, ProcessInstance, ProcessScheme, StepAim, StepState
 from include.process.step import Answer, Done, Fail, Skip, StepContext, Stop, Wait
 from include.process.words import WORDS
 from include.shared import clock, settings
 from include.shared.db import query_text
+from include.shared.errors import BackofficeError
 from include.shared.work import PROCESS, Work, jsonable, transaction
 from include.staff.services import head_of
 from include.tasks import core as task_core
 from include.tasks.models import Task
 
+WITHOUT_CASE = "прогон запущен без дела: процесс запускают стадия, форма или событие"
 NOT_HAPPENED = "отмечено вручную, факт не наступил"
 BY_ADMINISTRATOR = "снято администратором"
 
@@ -118,7 +120,7 @@ def look(process: str, run_id: str, step: str, spec: Mapping[str, Any]) -> Look:
             select(ProcessInstance).where(ProcessInstance.process == process, ProcessInstance.run_id == run_id)
         ).first()
         if instance is None:
-            return Look("failed", reason="прогон запущен без дела: процесс запускают стадия, форма или событие")
+            return Look("failed", reason=WITHOUT_CASE)
         work.lock_case(instance.case_id)
         work.session.refresh(instance)
         case = work.session.get_one(ProcessCase, instance.case_id)
@@ -140,6 +142,37 @@ def look(process: str, run_id: str, step: str, spec: Mapping[str, Any]) -> Look:
         row.spec, row.comes_next = dict(spec), _next_in_words(spec)
         context = StepContext(work=work, case=case, instance=instance, row=row, spec=dict(spec))
         return _settle(work, case, instance, row, _answer(context))
+
+
+def adopt_form_run(
+    process: str, run_id: str, spec: Mapping[str, Any], conf: str | None, starter: str | None
+) -> Look | None:
+    """Make a run that was started from Airflow's own form a case of its own; None when it may go on.
+
+    Only the first step of a form process brings its scheme and the form; any other run without a case is refused.
+    """
+    with transaction(PROCESS) as work:
+        known = select(ProcessInstance.id).where(ProcessInstance.process == process, ProcessInstance.run_id == run_id)
+        if work.session.scalar(known) is not None:
+            return None
+        if "scheme" not in spec:
+            return Look("failed", reason=WITHOUT_CASE)
+        try:
+            case, payload = forms.open_request(work, process, starter or None, json.loads(conf or "{}"))
+        except BackofficeError as error:
+            return Look("failed", reason=str(error))
+        instance = ProcessInstance(
+            process=process,
+            case_id=case.id,
+            visit=run_id,
+            run_id=run_id,
+            scheme_id=record_scheme(work.session, process, spec["scheme"]),
+            payload=payload,
+            started_at=work.now,
+        )
+        work.session.add(instance)
+        work.session.flush()
+        return None
 
 
 def withdraw_step(process: str, run_id: str, step: str) -> None:

@@ -15,7 +15,8 @@ from include.process.models import ProcessCase, ProcessInstance, StepState
 from include.shared import settings
 from include.shared.errors import BackofficeError
 from include.shared.work import Work
-from include.shared.working_time import Term, WorkCalendar, load_calendar, moment_of
+from include.shared.calendar import load_calendar
+from include.shared.working_time import Term, WorkCalendar, moment_of
 from include.staff import services as staff
 from include.tasks import core as task_core
 from include.tasks.models import Task

@@ -8,11 +8,6 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
-from include.shared.models import CalendarDay
-
 DAY_STARTS = time(9, 0)
 DAY_ENDS = time(18, 0)
 Term = dict[str, int]  # exactly one unit: {"hours": 5}, {"working_days": 1} …
@@ -95,12 +90,6 @@ class WorkCalendar:
 
 def _localize(day: date, at: time, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, at.replace(tzinfo=None), zone).astimezone(UTC)
-
-
-def load_calendar(session: Session) -> WorkCalendar:
-    """Read the company's overrides into a calendar."""
-    rows = session.execute(select(CalendarDay.day, CalendarDay.working)).all()
-    return WorkCalendar({day: working for day, working in rows})
 
 
 def moment_of(value: Any, time_zone: str) -> datetime | None:

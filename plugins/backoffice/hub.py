@@ -61,33 +61,32 @@ class Hub:
         return hub
 
     async def attend(
-        self, process: str, run_id: str, step: str, spec: Mapping[str, Any], conf: str | None = None
+        self,
+        process: str,
+        run_id: str,
+        step: str,
+        spec: Mapping[str, Any],
+        conf: str | None = None,
+        starter: str | None = None,
     ) -> Look:
         """Look at a step until it ends; no failure of the infrastructure ever ends it."""
         self._ensure_listening()
         found = _CASE_KEY.match(run_id)
-        pause = FIRST_PAUSE
-        if found is None:
-            adopted = await self._patiently(engine.adopt_form_run, process, run_id, conf)
-            if adopted is not None:
-                return adopted
-        with self._ear(found.group(1) if found else run_id) as ear:
+        if found is None:  # started from Airflow's own form, not by the relay
+            refused = await self._patiently(engine.adopt_form_run, process, run_id, spec, conf, starter)
+            if refused is not None:
+                return refused
+            first = await self._patiently(engine.look, process, run_id, step, spec)
+            key = first.case_key or run_id
+        else:
+            key = found.group(1)
+        with self._ear(key) as ear:
             while True:
-                ear.clear()
-                try:
-                    look = await self.call(engine.look, process, run_id, step, spec)
-                except Exception:  # noqa: BLE001 - whatever it is, it must not leave run(): that would fail the case
-                    log.exception("Взгляд на шаг %s/%s/%s не удался, повтор через %.1f с", process, run_id, step, pause)
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
-                    continue
-                pause = FIRST_PAUSE
+                ear.clear()  # listen first, then look: nothing that happens meanwhile is missed
+                look = await self._patiently(engine.look, process, run_id, step, spec)
                 if look.outcome != "waiting":
                     return look
-                seconds = None
-                if look.moment is not None and look.now is not None:
-                    seconds = max(0.0, (look.moment - look.now).total_seconds()) + 0.005
-                await _heard(ear, seconds)
+                await _heard(ear, _seconds_until(look))
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking service in this hub's own threads (as many as there are connections)."""
@@ -108,8 +107,8 @@ class Hub:
         while True:
             try:
                 return await self.call(function, *args, **kwargs)
-            except Exception:  # noqa: BLE001 - as in attend
-                log.exception("Обращение к базе не удалось, повтор через %.1f с", pause)
+            except Exception:  # noqa: BLE001 - whatever it is, it must not leave run(): that would fail the case
+                log.exception("%s%s не удалось, повтор через %.1f с", function.__name__, args[:3], pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -182,6 +181,12 @@ class Hub:
 def _stale_cases() -> list[str]:
     with reading() as session:
         return engine.stale_cases(session)
+
+
+def _seconds_until(look: Look) -> float | None:
+    if look.moment is None or look.now is None:
+        return None
+    return max(0.0, (look.moment - look.now).total_seconds()) + 0.005
 
 
 async def _heard(ear: asyncio.Event, seconds: float | None) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import DAG, Param
+from pydantic import BaseModel
 
 from backoffice.process.steps import Alarm, CheckStarter, EmployeeTask, Step
+from include.process.scheme import scheme_body
 
 NO_LIMIT = 100_000
 PROCESS_TAG = "процесс"
@@ -33,6 +35,7 @@ class Process(DAG):
         tags: tuple[str, ...] = (),
         **kwargs: Any,
     ) -> None:
+        self.scheme_number = scheme
         super().__init__(
             dag_id=process_id,
             dag_display_name=title,
@@ -67,6 +70,10 @@ class Process(DAG):
                     {"tell": one.spec["tell"], "at": one.spec["at"]} for one in alarms if one.of is step
                 ]
             step.seal()
+        self._keep_scheme(steps)
+
+    def _keep_scheme(self, steps: list[Step]) -> None:
+        """Give subclasses the complete steps."""
 
 
 class StageProcess(Process):
@@ -98,10 +105,8 @@ class EventProcess(Process):
 class FormProcess(Process):
     """A process that a person starts by a form; the form's model gives our page and Airflow's own form."""
 
-    def __init__(self, process_id: str, *, title: str, **kwargs: Any) -> None:
-        from include.process.forms import FORMS
-
-        schema = FORMS[process_id].model.model_json_schema()
+    def __init__(self, process_id: str, *, title: str, form: type[BaseModel], **kwargs: Any) -> None:
+        schema = form.model_json_schema()
         params = {
             name: Param(
                 default=one.get("default"),
@@ -114,13 +119,23 @@ class FormProcess(Process):
         }
         super().__init__(process_id, title=title, listens=f"on:form:{process_id}", params=params, **kwargs)
 
+    def __enter__(self) -> Any:
+        """Begin the declaration with the check of whoever started the run."""
+        entered = super().__enter__()
+        self._check = CheckStarter("check_starter", "Проверить право запустившего")
+        return entered
+
     def _complete(self) -> None:
-        first = [one for one in self.tasks if not one.upstream_list and not isinstance(one, Alarm)]
-        with self:
-            check = CheckStarter("check_starter", "Проверить право запустившего")
-        for one in first:
-            one.set_upstream(check)
+        for one in self.tasks:
+            if not one.upstream_list and one is not self._check and not isinstance(one, Alarm):
+                one.set_upstream(self._check)
         super()._complete()
+
+    def _keep_scheme(self, steps: list[Step]) -> None:
+        # a run started from Airflow's own form has met no relay: its first step brings the scheme along
+        declared = [(one.task_id, sorted(one.upstream_task_ids), one.spec) for one in steps]
+        self._check.spec["scheme"] = scheme_body(self.dag_display_name or self.dag_id, self.scheme_number, declared)
+        self._check.seal()
 
 
 def _param_type(schema: dict[str, Any], required: bool) -> list[str] | str:

@@ -37,7 +37,14 @@ class Result:
         }  # fmt: skip
 
 
-class Step(BaseOperator):
+class _Words(type(BaseOperator)):  # type: ignore[misc]
+    """Lets a step be written as a sentence: id and title first; Airflow's operators take keywords only."""
+
+    def __call__(cls, *sentence: str, **kwargs: Any) -> Any:
+        return super().__call__(**dict(zip(("step_id", "title"), sentence, strict=False)), **kwargs)
+
+
+class Step(BaseOperator, metaclass=_Words):
     """Base of all words: keeps what the step is as plain data, which travels in the stored trigger.
 
     :param step_id: stable Latin id, never renamed or dropped while runs live
@@ -46,7 +53,7 @@ class Step(BaseOperator):
     :param since: the number of the scheme that added this step; instances of an older scheme skip it
     """
 
-    template_fields: Sequence[str] = ("conf",)
+    template_fields: Sequence[str] = ("conf", "starter")
     ui_color = "#e8f1fb"
     start_from_trigger = True
     word: ClassVar[str] = ""
@@ -62,7 +69,8 @@ class Step(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(task_id=step_id, task_display_name=title, **kwargs)
-        self.conf = "{{ dag_run.conf | tojson }}"
+        self.conf: str | None = None
+        self.starter: str | None = None
         self.spec: dict[str, Any] = {"word": type(self).word, "title": title}
         if only_if is not None:
             check_condition(only_if.body)
@@ -77,7 +85,11 @@ class Step(BaseOperator):
         """Write the step into its trigger's arguments; the process calls it again when the order is known."""
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls=STEP_TRIGGER,
-            trigger_kwargs={"spec": json.dumps(self.spec, ensure_ascii=False, sort_keys=True), "conf": self.conf},
+            trigger_kwargs={
+                "spec": json.dumps(self.spec, ensure_ascii=False, sort_keys=True),
+                "conf": self.conf,
+                "starter": self.starter,
+            },
             next_method="execute_complete",
             timeout=None,
         )
@@ -123,7 +135,7 @@ class EmployeeTask(Step):
         result: Sequence[Result] = (),
         **kwargs: Any,
     ) -> None:
-        super().__init__(step_id, title, **kwargs)
+        super().__init__(step_id=step_id, title=title, **kwargs)
         if guard is not None:
             check_condition(guard.body)
         if due is None:
@@ -158,7 +170,9 @@ class Alarm(Step):
         lives: Literal["task", "stage"] = "task",
         **kwargs: Any,
     ) -> None:
-        super().__init__(step_id, title or f"Предупреждение: «{of.spec['title']}»", **kwargs)
+        super().__init__(
+            step_id=step_id, title=title or f"Предупреждение: «{of.spec['title']}»", **kwargs
+        )
         self.of = of
         self.spec.update(of=of.task_id, at=at.body(), tell=list(tell), says=says, lives=lives)
         self.seal()
@@ -170,7 +184,7 @@ class Notify(Step):
     word = "Notify"
 
     def __init__(self, step_id: str, title: str, *, tell: Sequence[str], says: str, **kwargs: Any) -> None:
-        super().__init__(step_id, title, **kwargs)
+        super().__init__(step_id=step_id, title=title, **kwargs)
         self.spec.update(tell=list(tell), says=says)
         self.seal()
 
@@ -183,7 +197,7 @@ class SetField(Step):
     def __init__(
         self, step_id: str, title: str, *, field: str, value: Any = None, address: str | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(step_id, title, **kwargs)
+        super().__init__(step_id=step_id, title=title, **kwargs)
         self.spec.update(field=field, value=value, address=address)
         self.seal()
 
@@ -194,7 +208,7 @@ class MoveStage(Step):
     word = "MoveStage"
 
     def __init__(self, step_id: str, title: str, *, stage: str, **kwargs: Any) -> None:
-        super().__init__(step_id, title, **kwargs)
+        super().__init__(step_id=step_id, title=title, **kwargs)
         self.spec.update(stage=stage)
         self.seal()
 
@@ -206,9 +220,15 @@ class CreateDeal(Step):
 
 
 class CheckStarter(Step):
-    """Check again that whoever started the form process had the right to."""
+    """Check again that whoever started the form process had the right to; only it reads the run's own form."""
 
     word = "CheckStarter"
+
+    def __init__(self, step_id: str, title: str, **kwargs: Any) -> None:
+        super().__init__(step_id=step_id, title=title, **kwargs)
+        self.conf = "{{ dag_run.conf | tojson }}"
+        self.starter = "{{ dag_run.triggering_user_name or '' }}"
+        self.seal()
 
 
 class StageSensor(Step):
@@ -227,7 +247,7 @@ class StageSensor(Step):
         stays_for: TermRef | Term | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(step_id, title, **kwargs)
+        super().__init__(step_id=step_id, title=title, **kwargs)
         if sum((arrives is not None, leaves, stays_for is not None)) != 1:
             msg = "StageSensor ждёт одного: arrives=, leaves=True или stays_for="
             raise ValueError(msg)
@@ -243,7 +263,7 @@ class TaskSensor(Step):
     ui_color = "#ede9fe"
 
     def __init__(self, step_id: str, title: str, *, topic: str, **kwargs: Any) -> None:
-        super().__init__(step_id, title, **kwargs)
+        super().__init__(step_id=step_id, title=title, **kwargs)
         self.spec.update(topic=topic)
         self.seal()
 
@@ -255,7 +275,7 @@ class DateSensor(Step):
     ui_color = "#ede9fe"
 
     def __init__(self, step_id: str, title: str, *, at: MomentRef, **kwargs: Any) -> None:
-        super().__init__(step_id, title, **kwargs)
+        super().__init__(step_id=step_id, title=title, **kwargs)
         self.spec.update(at=at.body())
         self.seal()
 
@@ -267,7 +287,7 @@ class FieldSensor(Step):
     ui_color = "#ede9fe"
 
     def __init__(self, step_id: str, title: str, *, until: Condition, **kwargs: Any) -> None:
-        super().__init__(step_id, title, **kwargs)
+        super().__init__(step_id=step_id, title=title, **kwargs)
         check_condition(until.body)
         self.spec.update(until=until.body)
         self.seal()

@@ -1,0 +1,81 @@
+"""Who may see a deal and who may change it; the same rules for pages, API and lists."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, or_, select, true, union
+from sqlalchemy.orm import Session
+
+from include.deals.models import Deal, Funnel
+from include.shared.errors import Forbidden, NotFound
+from include.staff.models import Person
+from include.staff.services import Viewer, is_over
+from include.tasks.models import Task, TaskObserver
+
+GOODS = "Товары"
+PRODUCT_MANAGER, ACCOUNTANT = "product_manager", "accountant"
+
+
+def sees_all(viewer: Viewer) -> bool:
+    """Say whether the viewer sees every deal: administrators, operators, accountants."""
+    return viewer.access in ("admin", "ops") or ACCOUNTANT in viewer.roles
+
+
+def visible_to(viewer: Viewer) -> ColumnElement[bool]:
+    """Return the condition on ``deal`` that keeps what the viewer may see (subqueries are hashed once, not per row)."""
+    if sees_all(viewer):
+        return true()
+    me = viewer.person_id
+    takes_part = union(
+        select(Task.case_id).where(Task.executor_id == me),
+        select(Task.case_id).where(Task.creator_id == me),
+        select(Task.case_id).join(TaskObserver, TaskObserver.task_id == Task.id).where(TaskObserver.person_id == me),
+    )
+    allowed: list[ColumnElement[bool]] = [Deal.responsible_id == me, Deal.case_id.in_(takes_part)]
+    if viewer.led_departments:
+        led = select(Person.id).where(Person.department_id.in_(viewer.led_departments))
+        allowed.append(Deal.responsible_id.in_(led))
+    if PRODUCT_MANAGER in viewer.roles:
+        allowed.append(Deal.funnel_code.in_(select(Funnel.code).where(Funnel.title == GOODS)))
+    return or_(*allowed)
+
+
+def may_see(session: Session, viewer: Viewer, deal_id: int) -> bool:
+    """Say whether the viewer may read this deal."""
+    return session.scalar(select(Deal.id).where(Deal.id == deal_id, visible_to(viewer))) is not None
+
+
+def may_see_case(session: Session, viewer: Viewer, case_id: int) -> bool:
+    """Say whether the viewer may read the deal of this case; a case without a deal only by its tasks."""
+    return session.scalar(select(Deal.id).where(Deal.case_id == case_id, visible_to(viewer))) is not None
+
+
+def may_edit(session: Session, viewer: Viewer, deal: Deal) -> bool:
+    """Say whether the viewer may change this deal: its responsible, his head, an administrator."""
+    return is_over(session, viewer, deal.responsible_id)
+
+
+def require_seen(session: Session, viewer: Viewer, deal_id: int) -> Deal:
+    """Return a deal that the viewer may read; NotFound for a foreign one, as if it did not exist."""
+    deal = session.scalars(select(Deal).where(Deal.id == deal_id, visible_to(viewer))).first()
+    if deal is None:
+        msg = f"Сделки № {deal_id} нет."
+        raise NotFound(msg)
+    return deal
+
+
+def require_edit(session: Session, viewer: Viewer, deal_id: int) -> Deal:
+    """Return a deal that the viewer may change; NotFound for an invisible one, Forbidden for a visible one."""
+    deal = require_seen(session, viewer, deal_id)
+    if not may_edit(session, viewer, deal):
+        msg = "Нет прав: менять сделку может её ответственный, его руководитель или администратор."
+        raise Forbidden(msg)
+    return deal
+
+
+def task_visible(session: Session, viewer: Viewer, task: Task) -> bool:
+    """Say whether the viewer may read a task: takes part in it, leads its executor, or sees its deal."""
+    if sees_all(viewer) or viewer.person_id in (task.executor_id, task.creator_id):
+        return True
+    if session.get(TaskObserver, (task.id, viewer.person_id)) is not None:
+        return True
+    return is_over(session, viewer, task.executor_id) or may_see_case(session, viewer, task.case_id)
