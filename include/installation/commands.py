@@ -38,6 +38,7 @@ def up(installation: Installation) -> None:
     """Bring the back office up, or say that it is up already."""
     begun = time.monotonic()
     with _alone(installation):
+        _refuse_other_address(installation)
         if installation.supervisor_alive() and not installation.unhealthy():
             say("Бэк-офис уже работает.")
         else:
@@ -46,13 +47,27 @@ def up(installation: Installation) -> None:
     _print_page(installation)
 
 
+def _refuse_other_address(installation: Installation) -> None:
+    status = installation.status()
+    address = (status.get("host"), status.get("port"))
+    if installation.supervisor_alive() and address != (installation.places.host, installation.places.port):
+        msg = f"Уже работает на {address[0]}:{address[1]}. Сменить адрес: make down, затем make up."
+        raise InstallationError(msg)
+
+
 def _bring_up(installation: Installation) -> None:
-    say("1/4 База данных")
-    installation.start_postgres_only()
-    say("2/4 Схемы баз данных")
-    installation.migrate()
-    if installation.demo:
-        installation.command("include.demo", title="Демонстрационная компания")
+    was_up = installation.supervisor_alive()
+    try:
+        say("1/4 База данных")
+        installation.start_postgres_only()
+        say("2/4 Схемы баз данных")
+        installation.migrate()
+        if installation.demo:
+            installation.command("include.demo", title="Демонстрационная компания")
+    except BaseException:
+        if not was_up:
+            installation.stop()  # nothing works yet: leave nothing behind
+        raise
     say("3/4 Запуск программ (около минуты)")
     installation.start()
     installation.wait_healthy(300)

@@ -34,7 +34,7 @@ ACTIONS: dict[str, str] = {
     "relay_lag": "Очередь событий стоит. Если процессы стоят на паузе или не разобраны, начните с них.",
     "listener_missing": "Процесс для события не разобран: смотрите ошибки разбора и папку dags/.",
     "dead_letters": "Откройте список на странице обслуживания, исправьте причину и повторите события.",
-    "hub_silent": "Ожидания просыпаются только по обходу раз в 30 с. Смотрите logs/triggerer.log (слово hub).",
+    "hub_silent": "Ожидания проснутся лишь при обходе раз в 30 с. Смотрите logs/triggerer.log (слово hub).",
     "reconciler_silent": "Сверка с Airflow не идёт. Смотрите logs/api-server.log (слово reconciler).",
     "nudge_missing": "Всё работает, но медленнее. Верните подсказку: make migrate",
     "process_paused": "Снимите паузу в Airflow: дела этого процесса стоят.",
@@ -109,6 +109,8 @@ def _connect(url: str) -> Connection:
 
 def _programs(installation: Installation) -> Iterator[Finding]:
     programs = installation.status().get("programs", {})
+    if not programs and installation.postgres is None:
+        return  # a company's containers: whoever runs them watches them
     if not installation.supervisor_alive():
         alive = [name for name in programs if installation.program_pid(name)]
         if alive:
@@ -183,8 +185,8 @@ def _triggers(connection: Connection) -> Iterator[Finding]:
         select (select count(*) from trigger) as held,
                (select count(*) from trigger
                  where created_date < now() - interval '60 seconds'
-                   and (triggerer_id is null or triggerer_id not in (
-                        select id from job where job_type = 'TriggererJob' and end_date is null))) as unassigned,
+                   and (triggerer_id is null or triggerer_id not in (select id from job
+                        where job_type = 'TriggererJob' and end_date is null))) as unassigned,
                (select count(*) from job where job_type = 'TriggererJob' and end_date is null
                    and latest_heartbeat > now() - interval '60 seconds') as triggerers
         """
