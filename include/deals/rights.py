@@ -28,7 +28,9 @@ def visible_to(viewer: Viewer) -> ColumnElement[bool]:
     takes_part = union(
         select(Task.case_id).where(Task.executor_id == me),
         select(Task.case_id).where(Task.creator_id == me),
-        select(Task.case_id).join(TaskObserver, TaskObserver.task_id == Task.id).where(TaskObserver.person_id == me),
+        select(Task.case_id)
+        .join(TaskObserver, TaskObserver.task_id == Task.id)
+        .where(TaskObserver.person_id == me),
     )
     allowed: list[ColumnElement[bool]] = [Deal.responsible_id == me, Deal.case_id.in_(takes_part)]
     if viewer.led_departments:

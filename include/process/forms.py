@@ -11,7 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from include.deals.forms import ClientRequest
-from include.process.models import OutboxEvent, ProcessCase
+from include.process.models import ProcessCase
+from include.shared import once
 from include.shared.errors import Forbidden, InvalidInput, NotFound
 from include.shared.work import Work
 from include.staff.models import Account, Person
@@ -59,19 +60,15 @@ def start_form(
     if not may_start(work.session, process, viewer.person_id):
         msg = f"Нет права запускать процесс «{FORMS[process].title}»."
         raise Forbidden(msg)
-    if request_key is not None:
-        joined = work.session.scalars(
-            select(ProcessCase)
-            .join(OutboxEvent, OutboxEvent.case_id == ProcessCase.id)
-            .where(OutboxEvent.kind == "form_submitted", OutboxEvent.payload["request_key"].astext == request_key)
-        ).first()
-        if joined is not None:
-            return joined
+    made = once.joined(work, process, request_key)
+    if made is not None:
+        return work.session.get_one(ProcessCase, made)
     case, payload = open_request(work, process, viewer.login, data)
     work.emit(
         "form_submitted", f"on:form:{process}", visit="start-1", case_id=case.id,
-        payload={**payload, "request_key": request_key},
+        payload=payload,
     )  # fmt: skip
+    once.remember(work, process, request_key, case.id)
     return case
 
 

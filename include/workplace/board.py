@@ -1,0 +1,206 @@
+"""The board of a funnel and the list of deals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, lateral, or_, select, true
+from sqlalchemy.orm import Session, aliased
+
+from include.companies.models import Company
+from include.deals import rights
+from include.deals.facts import deal_link
+from include.deals.models import Deal, Funnel, Stage, StageVisit
+from include.shared.errors import NotFound
+from include.shared.names import like_pattern
+from include.staff.models import Person
+from include.staff.services import Viewer
+from include.tasks.models import Task
+from include.workplace.directory import funnels, stage_row
+from include.workplace.lines import lines_of
+from include.workplace.shapes import Board, BoardColumn, DealRow, FunnelRow, Page, PersonRef
+
+CARDS_PER_COLUMN = 20
+PER_PAGE = 50
+
+
+@dataclass(frozen=True)
+class DealFilter:
+    """What a board or list is narrowed to."""
+
+    query: str = ""
+    responsible_id: int | None = None
+    company_id: int | None = None
+    mine: bool = False
+
+    def condition(self, viewer: Viewer) -> ColumnElement[bool]:
+        """Return the condition on ``deal``, rights included."""
+        parts: list[ColumnElement[bool]] = [rights.visible_to(viewer)]
+        if self.query.strip():
+            pattern = like_pattern(self.query)
+            by_company = select(Company.id).where(Company.search_key.like(pattern))
+            found: list[ColumnElement[bool]] = [
+                Deal.search_key.like(pattern),
+                Deal.company_id.in_(by_company),
+            ]
+            if self.query.strip().isdecimal() and len(self.query.strip()) <= 18:
+                found.append(Deal.id == int(self.query.strip()))
+            parts.append(or_(*found))
+        if self.responsible_id is not None:
+            parts.append(Deal.responsible_id == self.responsible_id)
+        if self.mine:
+            parts.append(Deal.responsible_id == viewer.person_id)
+        if self.company_id is not None:
+            parts.append(Deal.company_id == self.company_id)
+        return and_(true(), *parts)
+
+
+NO_FILTER = DealFilter()
+
+
+def board(
+    session: Session, viewer: Viewer, funnel: str, now: datetime, *, filters: DealFilter = NO_FILTER,
+    per_column: int = CARDS_PER_COLUMN,
+) -> Board:  # fmt: skip
+    """Return the stages of a funnel (code or title) in order with counts, sums and the newest deals of each."""
+    line = _funnel(session, funnel)
+    condition = and_(Deal.funnel_code == line.code, filters.condition(viewer))
+    totals = {
+        stage_id: (count, amount or Decimal(0))
+        for stage_id, count, amount in session.execute(
+            select(Deal.stage_id, func.count(), func.sum(Deal.amount))
+            .where(condition)
+            .group_by(Deal.stage_id)
+        )
+    }
+    inner = aliased(Stage)
+    newest = lateral(
+        select(Deal.id).where(condition, Deal.stage_id == inner.id).order_by(Deal.id.desc()).limit(per_column)
+    )
+    ids = session.scalars(
+        select(newest.c.id).select_from(inner).join(newest, true()).where(inner.funnel_code == line.code)
+    )
+    rows = _deal_rows(session, viewer, ids.all(), now)
+    columns = []
+    for stage in line.stages:
+        count, amount = totals.get(stage.id, (0, Decimal(0)))
+        shown = [one for one in rows if one.stage.id == stage.id]
+        columns.append(
+            BoardColumn(
+                stage=stage, count=count, amount=amount, deals=shown, page=1, has_more=count > len(shown)
+            )
+        )
+    return Board(funnel=line, columns=columns)
+
+
+def board_column(
+    session: Session, viewer: Viewer, funnel: str, stage_code: str, now: datetime, *, page: int = 1,
+    filters: DealFilter = NO_FILTER, per_column: int = CARDS_PER_COLUMN,
+) -> BoardColumn:  # fmt: skip
+    """Return a further page of one stage of the board."""
+    line = _funnel(session, funnel)
+    stage = next((one for one in line.stages if stage_code in (one.code, one.title)), None)
+    if stage is None:
+        msg = f"В направлении «{line.title}» нет стадии «{stage_code}»."
+        raise NotFound(msg)
+    condition = and_(Deal.funnel_code == line.code, Deal.stage_id == stage.id, filters.condition(viewer))
+    count, amount = session.execute(select(func.count(), func.sum(Deal.amount)).where(condition)).one()
+    skipped = (page - 1) * per_column
+    ids = session.scalars(
+        select(Deal.id).where(condition).order_by(Deal.id.desc()).limit(per_column).offset(skipped)
+    ).all()
+    deals = _deal_rows(session, viewer, ids, now)
+    return BoardColumn(
+        stage=stage, count=count, amount=amount or Decimal(0), deals=deals, page=page,
+        has_more=count > skipped + len(deals),
+    )  # fmt: skip
+
+
+def deals_list(
+    session: Session, viewer: Viewer, now: datetime, *, filters: DealFilter = NO_FILTER, funnel: str | None = None,
+    stage: str | None = None, live_only: bool = False, page: int = 1, per_page: int = PER_PAGE,
+) -> Page[DealRow]:  # fmt: skip
+    """Return a page of the deals that the viewer may see, newest first."""
+    condition = [filters.condition(viewer)]
+    if funnel:
+        line = _funnel(session, funnel)
+        condition.append(Deal.funnel_code == line.code)
+    if stage:
+        chosen = select(Stage.id).where(or_(Stage.code == stage, Stage.title == stage))
+        condition.append(Deal.stage_id.in_(chosen))
+    if live_only:
+        condition.append(Deal.closed_at.is_(None))
+    total = session.scalar(select(func.count()).select_from(Deal).where(*condition)) or 0
+    ids = session.scalars(
+        select(Deal.id)
+        .where(*condition)
+        .order_by(Deal.id.desc())
+        .limit(per_page)
+        .offset((page - 1) * per_page)
+    ).all()
+    return Page(items=_deal_rows(session, viewer, ids, now), total=total, page=page, per_page=per_page)
+
+
+def _funnel(session: Session, funnel: str) -> FunnelRow:
+    for one in funnels(session):
+        if funnel in (one.code, one.title):
+            return one
+    msg = f"Направления «{funnel}» нет."
+    raise NotFound(msg)
+
+
+def _deal_rows(session: Session, viewer: Viewer, ids: Sequence[int], now: datetime) -> list[DealRow]:
+    if not ids:
+        return []
+    rows = session.execute(_rows_of(ids)).all()
+    cases = [deal.case_id for deal, *_ in rows]
+    lines = lines_of(session, cases, now)
+    tasks = {
+        case_id: (count, late)
+        for case_id, count, late in session.execute(
+            select(Task.case_id, func.count(), func.count().filter(Task.due_at <= now))
+            .where(Task.case_id.in_(cases), Task.state == "open")
+            .group_by(Task.case_id)
+        )
+    }
+    return [
+        DealRow(
+            id=deal.id,
+            case_id=deal.case_id,
+            title=deal.title,
+            link=deal_link(deal.id),
+            funnel=funnel,
+            stage=stage_row(stage),
+            company=company,
+            company_id=deal.company_id,
+            responsible=PersonRef(id=person.id, name=person.short_name),
+            amount=deal.amount,
+            created_at=deal.created_at,
+            stage_entered_at=entered_at,
+            days_on_stage=max(0, (now - entered_at).days),
+            open_tasks=tasks.get(deal.case_id, (0, 0))[0],
+            overdue_tasks=tasks.get(deal.case_id, (0, 0))[1],
+            line=lines[deal.case_id],
+            may_edit=viewer.is_admin
+            or deal.responsible_id == viewer.person_id
+            or person.department_id in viewer.led_departments,
+        )
+        for deal, stage, person, entered_at, company, funnel in rows
+    ]
+
+
+def _rows_of(ids: Sequence[int]) -> Select[*tuple[Any, ...]]:
+    return (
+        select(Deal, Stage, Person, StageVisit.entered_at, Company.name, Funnel.title)
+        .join(Stage, Stage.id == Deal.stage_id)
+        .join(Funnel, Funnel.code == Deal.funnel_code)
+        .join(Person, Person.id == Deal.responsible_id)
+        .join(StageVisit, and_(StageVisit.deal_id == Deal.id, StageVisit.left_at.is_(None)))
+        .outerjoin(Company, Company.id == Deal.company_id)
+        .where(Deal.id.in_(ids))
+        .order_by(Deal.id.desc())
+    )

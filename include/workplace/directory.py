@@ -1,0 +1,129 @@
+"""Reference data of the pages: people, counterparties, funnels, settings, parts of the engine."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from include.companies.models import Company
+from include.companies.services import find_companies, get_company
+from include.deals.models import DealField, Funnel, Stage
+from include.shared import clock
+from include.shared.models import Heartbeat, Setting
+from include.staff.models import Department, Person
+from include.staff.services import names
+from include.workplace.shapes import (
+    CompanyRow,
+    FieldRow,
+    FunnelRow,
+    PartHealth,
+    PersonRow,
+    SettingRow,
+    StageRow,
+)
+from include.workplace.words import setting_in_words
+
+PEOPLE_SHOWN = 1000
+
+
+def people(session: Session, *, department_id: int | None = None) -> list[PersonRow]:
+    """Return the active people by name."""
+    statement = (
+        select(Person, Department.name)
+        .outerjoin(Department, Department.id == Person.department_id)
+        .where(Person.active)
+        .order_by(Person.last_name, Person.first_name, Person.id)
+        .limit(PEOPLE_SHOWN)
+    )
+    if department_id is not None:
+        statement = statement.where(Person.department_id == department_id)
+    return [
+        PersonRow(
+            id=one.id,
+            name=one.short_name,
+            full_name=" ".join(part for part in (one.last_name, one.first_name, one.middle_name) if part),
+            post=one.post,
+            department=department,
+        )
+        for one, department in session.execute(statement)
+    ]
+
+
+def companies(session: Session, query: str = "", limit: int = 20) -> list[CompanyRow]:
+    """Return counterparties found by a part of the name or the beginning of the ИНН."""
+    return [company_row(one) for one in find_companies(session, query, limit)]
+
+
+def company(session: Session, company_id: int) -> CompanyRow:
+    """Return a counterparty; NotFound when there is none."""
+    return company_row(get_company(session, company_id))
+
+
+def company_row(one: Company) -> CompanyRow:
+    """Return a counterparty as lists show it."""
+    return CompanyRow(
+        id=one.id,
+        name=one.name,
+        full_name=one.full_name,
+        kind=one.kind,
+        inn=one.inn,
+        kpp=one.kpp,
+        phone=one.phone,
+        email=one.email,
+    )
+
+
+def funnels(session: Session) -> list[FunnelRow]:
+    """Return all directions with their stages and fields, in order."""
+    lines = session.scalars(select(Funnel).order_by(Funnel.position)).all()
+    stages = session.scalars(select(Stage).order_by(Stage.position)).all()
+    fields = session.scalars(select(DealField).order_by(DealField.position, DealField.code)).all()
+    return [
+        FunnelRow(
+            code=line.code,
+            title=line.title,
+            stages=[stage_row(one) for one in stages if one.funnel_code == line.code],
+            fields=[
+                FieldRow(
+                    code=one.code, title=one.title, kind=one.kind, choices=one.options.get("choices", {})
+                )
+                for one in fields
+                if one.funnel_code in (None, line.code)
+            ],
+        )
+        for line in lines
+    ]
+
+
+def stage_row(one: Stage) -> StageRow:
+    """Return a stage as lists show it."""
+    return StageRow(id=one.id, code=one.code, title=one.title, kind=one.kind, position=one.position)
+
+
+def settings(session: Session) -> list[SettingRow]:
+    """Return all settings with their present values."""
+    rows = session.scalars(select(Setting).order_by(Setting.kind, Setting.title)).all()
+    changers = names(session, {one.changed_by for one in rows if one.changed_by is not None})
+    return [
+        SettingRow(
+            code=one.code,
+            title=one.title,
+            kind=one.kind,
+            value=one.value,
+            words=setting_in_words(one.kind, one.value),
+            default=one.default,
+            changed_at=one.changed_at,
+            changed_by=changers.get(one.changed_by) if one.changed_by is not None else None,
+        )
+        for one in rows
+    ]
+
+
+def parts(session: Session) -> list[PartHealth]:
+    """Return how long ago each part of the engine last said that it works."""
+    now = clock.machine_now()
+    rows = session.scalars(select(Heartbeat).order_by(Heartbeat.name, Heartbeat.instance)).all()
+    return [
+        PartHealth(name=one.name, instance=one.instance, age_seconds=round((now - one.at).total_seconds(), 1))
+        for one in rows
+    ]

@@ -1,0 +1,112 @@
+"""The one line of a live case: why it waits, on whom, until when, what comes next (★20); set-based, never per case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import RowMapping, Select, select, text
+from sqlalchemy.orm import Session
+
+from include.process.models import ProcessCase
+from include.shared.db import query_text
+from include.staff.services import names
+from include.workplace.shapes import PersonRef, WaitLine
+from include.workplace.words import local_moment
+
+WHO_MAY_MOVE = "его руководитель или администратор"
+
+
+def waits_of(session: Session, case_ids: Iterable[int], now: datetime) -> dict[int, list[WaitLine]]:
+    """Return all lines of each case, the most telling first; every case has at least one."""
+    cases = sorted(set(case_ids))
+    if not cases:
+        return {}
+    rows = session.execute(text(query_text("workplace/waiting_steps")), {"cases": cases}).mappings().all()
+    with_rows = {int(row["case_id"]) for row in rows}
+    without = [one for one in cases if one not in with_rows]
+    silent = _without_waits(session, without)
+    people = names(session, _people_of(rows, silent))
+    zones = dict(session.execute(_zones(cases)).tuples().all())
+    lines: dict[int, list[WaitLine]] = {one: [] for one in cases}
+    for row in rows:
+        lines[row["case_id"]].append(_of_step(row, people, zones[row["case_id"]], now))
+    for row in silent:
+        lines[row["case_id"]].append(_computed(row, people))
+    return lines
+
+
+def lines_of(session: Session, case_ids: Iterable[int], now: datetime) -> dict[int, WaitLine]:
+    """Return the one line of each case."""
+    return {case: lines[0] for case, lines in waits_of(session, case_ids, now).items() if lines}
+
+
+def _zones(cases: list[int]) -> Select[int, str]:
+    return select(ProcessCase.id, ProcessCase.time_zone).where(ProcessCase.id.in_(cases))
+
+
+def _without_waits(session: Session, cases: list[int]) -> list[RowMapping]:
+    if not cases:
+        return []
+    return list(
+        session.execute(text(query_text("workplace/cases_without_waits")), {"cases": cases}).mappings()
+    )
+
+
+def _people_of(rows: Iterable[RowMapping], silent: Iterable[RowMapping]) -> set[int]:
+    found = {one for row in rows for one in row["waits_on"] or []}
+    return found | {row["responsible_id"] for row in silent if row["responsible_id"] is not None}
+
+
+def _of_step(row: RowMapping, people: dict[int, str], zone: str, now: datetime) -> WaitLine:
+    if row["state"] != "waiting":
+        text_ = f"Остановилось на шаге «{row['title']}»: {row['reason'] or 'без причины'}"
+        return WaitLine(
+            kind="failed", text=text_, waits_for=row["reason"] or "", process=row["process"], step=row["step"],
+            step_title=row["title"], task_id=row["task_id"],
+        )  # fmt: skip
+    on = [PersonRef(id=one, name=people.get(one, f"№ {one}")) for one in row["waits_on"] or []]
+    is_task = row["word"] == "EmployeeTask"
+    until = row["moment"] or (row["due_at"] if is_task else None)
+    overdue = is_task and until is not None and until <= now
+    waits_for = row["waits_for"] or row["title"]
+    parts = [f"Ждёт: {waits_for}"]
+    unnamed = [one.name for one in on if one.name not in waits_for]
+    if unnamed:
+        parts.append(("скажет: " if row["word"] == "Alarm" else "на ком: ") + ", ".join(unnamed))
+    if until is not None:
+        parts.append(("срок был " if overdue else "до ") + local_moment(until, zone))
+    if row["comes_next"]:
+        parts.append(f"дальше: {row['comes_next']}")
+    return WaitLine(
+        kind="task" if is_task else "alarm" if row["word"] == "Alarm" else "sensor",
+        text="; ".join(parts), waits_for=waits_for, on=on, until=until, overdue=overdue, comes_next=row["comes_next"],
+        process=row["process"], step=row["step"], step_title=row["title"], task_id=row["task_id"],
+    )  # fmt: skip
+
+
+def _computed(row: RowMapping, people: dict[int, str]) -> WaitLine:
+    if row["dead"]:
+        said = "процесс не начался: событие в списке неразобранных, нужен администратор"
+        return WaitLine(kind="failed", text=_sentence(said), waits_for=said)
+    if row["pending"]:
+        return WaitLine(kind="starting", text="Начинается процесс", waits_for="запуск процесса")
+    unmet = row["open_tasks"] or []
+    if row["running"]:
+        said = "начинается следующий шаг: " + ", ".join(f"«{one}»" for one in row["running"])
+        return WaitLine(kind="starting", text=_sentence(said), waits_for=said)
+    if row["deal_id"] is None:
+        return WaitLine(kind="closed", text="Завершено", waits_for="")
+    tail = "; не выполнено: " + ", ".join(f"«{one}»" for one in unmet) if unmet else ""
+    if row["stage_kind"] != "open":
+        return WaitLine(kind="closed", text=f"Завершена: «{row['stage']}»{tail}", waits_for="")
+    who = PersonRef(id=row["responsible_id"], name=people.get(row["responsible_id"], ""))
+    target = f"«{row['next_stage']}»" if row["next_stage"] else "следующую стадию"
+    text_ = f"Ждёт перевода на {target}: {who.name}, {WHO_MAY_MOVE}{tail}"
+    return WaitLine(
+        kind="manual", text=text_, waits_for=f"перевод на {target}", on=[who], comes_next=row["next_stage"]
+    )
+
+
+def _sentence(said: str) -> str:
+    return said[:1].upper() + said[1:]

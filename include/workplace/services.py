@@ -1,0 +1,163 @@
+"""What a logged-in person does: every act with its right, in one transaction; pages and the API call these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from include.companies.models import Company
+from include.companies.services import create_company
+from include.deals import rights
+from include.deals import services as deals
+from include.deals.models import Deal
+from include.notices.services import mark_read
+from include.process.forms import start_form
+from include.process.models import ProcessCase
+from include.shared import once, settings
+from include.shared.errors import Forbidden, InvalidInput, NotFound
+from include.shared.work import Work
+from include.staff.services import Viewer
+from include.tasks import services as tasks
+from include.tasks.models import Task
+
+MOST_FIELDS = 200
+
+
+def create_deal(
+    work: Work,
+    viewer: Viewer,
+    *,
+    title: str,
+    funnel: str,
+    company_id: int | None = None,
+    company: Mapping[str, Any] | None = None,
+    responsible_id: int | None = None,
+    fields: Mapping[str, Any] | None = None,
+    source: str | None = None,
+    request_key: str | None = None,
+) -> Deal:
+    """Create a deal, with its new counterparty in the same transaction (R003-6); a repeated key joins the first one.
+
+    Without ``responsible_id`` the deal is the viewer's own.
+    """
+    made = once.joined(work, "deal", request_key)
+    if made is not None:
+        return rights.require_seen(work.session, viewer, made)
+    if company is not None and company_id is not None:
+        msg = "Выберите контрагента или создайте нового – одно из двух."
+        raise InvalidInput(msg, "company_id")
+    if company is not None:
+        company_id = create_company(work, **company).id
+    elif company_id is not None:
+        _require_company(work, company_id)
+    deal = deals.create_deal(
+        work,
+        title=title,
+        funnel=funnel,
+        responsible_id=responsible_id or viewer.person_id,
+        company_id=company_id,
+        fields=_few(fields),
+        source=source,
+        request_key=once.own_key(work, request_key),
+    )
+    once.remember(work, "deal", request_key, deal.id)
+    return deal
+
+
+def move_deal(work: Work, viewer: Viewer, deal_id: int, stage: str, *, seen_stage: str | None = None) -> Deal:
+    """Move a deal to a stage of its funnel; Conflict when somebody has moved it since the person saw it."""
+    _editable(work, viewer, deal_id)
+    return deals.move_stage(work, deal_id, stage, seen_stage=seen_stage)
+
+
+def fill_deal(work: Work, viewer: Viewer, deal_id: int, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill fields of a deal; returns what really changed."""
+    _editable(work, viewer, deal_id)
+    return deals.set_fields(work, deal_id, _few(fields) or {})
+
+
+def give_deal(work: Work, viewer: Viewer, deal_id: int, person_id: int, reason: str) -> Deal:
+    """Give a deal to another responsible with a reason."""
+    _editable(work, viewer, deal_id)
+    reason = (reason or "").strip()
+    if not reason or len(reason) > 1000 or "\x00" in reason:
+        msg = "Напишите, почему меняется ответственный (до 1000 знаков)."
+        raise InvalidInput(msg, "reason")
+    return deals.change_responsible(work, deal_id, person_id, reason)
+
+
+def close_task(work: Work, viewer: Viewer, task_id: int, values: Mapping[str, Any] | None = None) -> Task:
+    """Close a task with its result; GuardRefused lists what is missing, for everybody."""
+    _seen_task(work, viewer, task_id)
+    return tasks.close_task(work, viewer, task_id, values)
+
+
+def change_term(work: Work, viewer: Viewer, task_id: int, due: Any, reason: str) -> Task:
+    """Give a task a new term with its reason."""
+    _seen_task(work, viewer, task_id)
+    return tasks.change_term(work, viewer, task_id, due, reason)
+
+
+def give_task(work: Work, viewer: Viewer, task_id: int, person_id: int, reason: str) -> Task:
+    """Give an open task to another person."""
+    _seen_task(work, viewer, task_id)
+    return tasks.reassign(work, viewer, task_id, person_id, reason)
+
+
+def read_notices(work: Work, viewer: Viewer, notice_ids: list[int] | None = None) -> int:
+    """Mark the viewer's notices (all, or these) as read; returns how many were unread."""
+    return mark_read(work, viewer.person_id, notice_ids)
+
+
+def submit_form(
+    work: Work, viewer: Viewer, process: str, data: Mapping[str, Any], request_key: str | None = None
+) -> ProcessCase:
+    """Start a form process; a counterparty or responsible that does not exist is refused here, not days later."""
+    if data.get("company_id") not in (None, "") and str(data["company_id"]).isdecimal():
+        _require_company(work, int(data["company_id"]))
+    if data.get("responsible_id") not in (None, "") and str(data["responsible_id"]).isdecimal():
+        deals.active_person(work, _bigint(int(data["responsible_id"]), "responsible_id"), "responsible_id")
+    return start_form(work, process, viewer, data, request_key)
+
+
+def change_setting(work: Work, viewer: Viewer, code: str, value: Any) -> None:
+    """Change a setting: only an administrator may."""
+    if not viewer.is_admin:
+        msg = "Настройки меняет администратор."
+        raise Forbidden(msg)
+    settings.change(work, code, value)
+
+
+def _editable(work: Work, viewer: Viewer, deal_id: int) -> None:
+    """Lock the deal's case first, so that rights are checked on what will be changed."""
+    if rights.may_see(work.session, viewer, deal_id):
+        deals.get_deal(work, deal_id)
+    rights.require_edit(work.session, viewer, deal_id)
+
+
+def _seen_task(work: Work, viewer: Viewer, task_id: int) -> None:
+    task = work.session.get(Task, task_id)
+    if task is None or not rights.task_visible(work.session, viewer, task):
+        msg = f"Задачи № {task_id} нет."
+        raise NotFound(msg)
+
+
+def _require_company(work: Work, company_id: int) -> None:
+    company = work.session.get(Company, _bigint(company_id, "company_id"))
+    if company is None or not company.active:
+        msg = f"Контрагента № {company_id} нет."
+        raise InvalidInput(msg, "company_id")
+
+
+def _bigint(number: int, field: str) -> int:
+    if not 0 < number < 2**63:
+        msg = "Такого номера не бывает."
+        raise InvalidInput(msg, field)
+    return number
+
+
+def _few(fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if fields is not None and len(fields) > MOST_FIELDS:
+        msg = f"За один раз – до {MOST_FIELDS} полей."
+        raise InvalidInput(msg)
+    return fields

@@ -1,0 +1,422 @@
+"""Shapes of what the pages show and the API answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+T = TypeVar("T")
+
+
+class Shape(BaseModel):
+    """Base of all shapes: they are only read."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Page(Shape, Generic[T]):
+    """One page of a long list; ``total`` counts all its rows."""
+
+    items: list[T]
+    total: int
+    page: int
+    per_page: int
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are, at least one."""
+        return max(1, -(-self.total // self.per_page))
+
+
+class PersonRef(Shape):
+    """A person as a link shows him."""
+
+    id: int
+    name: str
+
+
+class CaseRef(Shape):
+    """What a task or notice is about; ``link`` is the page of it."""
+
+    id: int
+    key: str
+    title: str
+    link: str | None = None
+    deal_id: int | None = None
+    stage: str | None = None
+    time_zone: str = "Europe/Moscow"
+
+
+class MissingItem(Shape):
+    """One unmet condition and where it can be put right."""
+
+    text: str
+    link: str | None = None
+
+
+class WaitLine(Shape):
+    """Why a case waits, on whom, until when, and what comes next; ``text`` is the whole line (★20)."""
+
+    kind: Literal["task", "sensor", "failed", "alarm", "starting", "manual", "closed"]
+    text: str
+    waits_for: str
+    on: list[PersonRef] = []
+    until: datetime | None = None
+    overdue: bool = False
+    comes_next: str | None = None
+    process: str | None = None
+    step: str | None = None
+    step_title: str | None = None
+    task_id: int | None = None
+
+
+class TaskRow(Shape):
+    """A task in a list."""
+
+    id: int
+    title: str
+    state: str
+    state_title: str
+    due_at: datetime | None
+    overdue: bool
+    executor: PersonRef
+    case: CaseRef
+    guarded: bool
+    created_at: datetime
+    closed_at: datetime | None
+    link: str
+
+
+class AlarmRow(Shape):
+    """An armed alarm of an open task: when it will fire and whom it tells."""
+
+    id: int
+    title: str
+    moment: datetime
+    why: str | None
+    task_id: int
+    task_title: str
+    case: CaseRef
+    tells: list[PersonRef]
+
+
+class NoticeRow(Shape):
+    """A notice of the bell."""
+
+    id: int
+    text: str
+    created_at: datetime
+    read: bool
+    link: str | None
+    case_id: int | None
+    task_id: int | None
+
+
+class MyDay(Shape):
+    """The page «Мой день»."""
+
+    now: datetime
+    scope: Literal["mine", "department"]
+    may_see_department: bool
+    overdue_count: int
+    tasks: Page[TaskRow]
+    alarms: list[AlarmRow]
+    unread_notices: int
+    notices: list[NoticeRow]
+
+
+class ResultField(Shape):
+    """A field that is filled when a task is closed; ``deal_field`` names the card's field it is stored in."""
+
+    code: str
+    title: str
+    kind: str
+    required: bool
+    choices: dict[str, str]
+    deal_field: str | None
+    value: Any
+    words: str
+
+
+class TermChangeRow(Shape):
+    """One changed term of a task."""
+
+    old_due_at: datetime | None
+    new_due_at: datetime
+    reason: str
+    changed_at: datetime
+    changed_by: PersonRef
+
+
+class HistoryRow(Shape):
+    """A line of the history: who did what and when."""
+
+    id: int
+    at: datetime
+    who: str
+    action: str
+    text: str
+    reason: str | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class TaskPage(Shape):
+    """Everything about one task; ``missing`` is what its guard still wants."""
+
+    task: TaskRow
+    description: str
+    creator: PersonRef | None
+    observers: list[PersonRef]
+    responsible: PersonRef | None
+    result_fields: list[ResultField]
+    missing: list[MissingItem]
+    may_close: bool
+    may_change: bool
+    term_changes: list[TermChangeRow]
+    alarms: list[AlarmRow]
+    close_reason: str | None
+    closed_by: PersonRef | None
+    closes_itself: bool
+    evidence: dict[str, Any] | None
+    history: list[HistoryRow]
+
+
+class StageRow(Shape):
+    """A stage of a funnel."""
+
+    id: int
+    code: str
+    title: str
+    kind: str
+    position: int
+
+
+class FieldRow(Shape):
+    """A field that deals of a funnel have."""
+
+    code: str
+    title: str
+    kind: str
+    choices: dict[str, str]
+
+
+class FunnelRow(Shape):
+    """A direction with its stages and fields."""
+
+    code: str
+    title: str
+    stages: list[StageRow]
+    fields: list[FieldRow]
+
+
+class DealRow(Shape):
+    """A deal in a list or on the board, with its one line."""
+
+    id: int
+    case_id: int
+    title: str
+    link: str
+    funnel: str
+    stage: StageRow
+    company: str | None
+    company_id: int | None
+    responsible: PersonRef
+    amount: Decimal | None
+    created_at: datetime
+    stage_entered_at: datetime
+    days_on_stage: int
+    open_tasks: int
+    overdue_tasks: int
+    line: WaitLine
+    may_edit: bool
+
+
+class BoardColumn(Shape):
+    """One stage of the board: all its deals counted, the first of them shown."""
+
+    stage: StageRow
+    count: int
+    amount: Decimal
+    deals: list[DealRow]
+    page: int
+    has_more: bool
+
+
+class Board(Shape):
+    """The board of one funnel."""
+
+    funnel: FunnelRow
+    columns: list[BoardColumn]
+
+
+class FieldValue(Shape):
+    """A field of the card with its value as stored and in words."""
+
+    code: str
+    title: str
+    kind: str
+    value: Any
+    words: str
+    choices: dict[str, str]
+    editable: bool
+
+
+class VisitRow(Shape):
+    """One stay on a stage."""
+
+    id: int
+    entered_at: datetime
+    entered_by: str | None
+    left_at: datetime | None
+    left_by: str | None
+    days: int
+
+
+class MapStage(Shape):
+    """A stage on the map of a deal."""
+
+    stage: StageRow
+    state: Literal["passed", "current", "ahead"]
+    visits: list[VisitRow]
+
+
+class StepRow(Shape):
+    """A step of a process of the case: done, going on, or not begun."""
+
+    process: str
+    process_title: str
+    visit: str
+    step: str
+    word: str
+    title: str
+    state: str  # waiting | done | skipped | stopped | marked | failed | ahead
+    state_title: str
+    reason: str | None
+    waits_for: str | None
+    on: list[PersonRef]
+    moment: datetime | None
+    comes_next: str | None
+    task_id: int | None
+    opened_at: datetime | None
+    ended_at: datetime | None
+
+
+class ProcessRow(Shape):
+    """One run of a process for this case; ``run_link`` leads into Airflow and is given to ops and administrators."""
+
+    process: str
+    title: str
+    visit: str
+    state: str  # live | ended
+    reason: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    run_link: str | None
+
+
+class AimRow(Shape):
+    """A moment that a wait aimed at, and why."""
+
+    step_title: str
+    moment: datetime | None
+    reason: str
+    aimed_at: datetime
+    superseded_at: datetime | None
+
+
+class CompanyRow(Shape):
+    """A counterparty in a list."""
+
+    id: int
+    name: str
+    full_name: str | None
+    kind: str
+    inn: str | None
+    kpp: str | None
+    phone: str | None
+    email: str | None
+
+
+class DealCard(Shape):
+    """The card of a deal: fields, stage map, done / now / next with the one line, history."""
+
+    id: int
+    case_id: int
+    case_key: str
+    title: str
+    time_zone: str
+    funnel: str
+    funnel_code: str
+    stage: StageRow
+    company: CompanyRow | None
+    contact: str | None
+    responsible: PersonRef
+    head: PersonRef | None
+    source: str | None
+    created_at: datetime
+    created_by: PersonRef | None
+    closed_at: datetime | None
+    amount: Decimal | None
+    paid: Decimal
+    debt: Decimal
+    overpaid: Decimal
+    line: WaitLine
+    waits: list[WaitLine]
+    fields: list[FieldValue]
+    stages: list[MapStage]
+    done: list[StepRow]
+    now: list[StepRow]
+    next: list[StepRow]
+    tasks: list[TaskRow]
+    processes: list[ProcessRow]
+    history: list[HistoryRow]
+    history_before: int | None
+    aims: list[AimRow]
+    may_edit: bool
+
+
+class RequestPage(Shape):
+    """A submitted form: what became of it."""
+
+    id: int
+    key: str
+    title: str
+    line: WaitLine
+    deal_id: int | None
+    deal_link: str | None
+    history: list[HistoryRow]
+
+
+class PersonRow(Shape):
+    """A person who may receive work."""
+
+    id: int
+    name: str
+    full_name: str
+    post: str
+    department: str | None
+
+
+class SettingRow(Shape):
+    """A value that the business changes without code."""
+
+    code: str
+    title: str
+    kind: str
+    value: Any
+    words: str
+    default: Any
+    changed_at: datetime | None
+    changed_by: str | None
+
+
+class PartHealth(Shape):
+    """When a part of the engine last said that it works."""
+
+    name: str
+    instance: str
+    age_seconds: float
