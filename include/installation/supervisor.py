@@ -248,6 +248,7 @@ class Supervisor:
         for _ in range(20):
             found = processes.remains_of(leader, folder=data, mains=mains)
             if not found:
+                self._reap()
                 return False
             log.info("Убираем остатки %s: %s", one.program.name, sorted(p.pid for p in found))
             processes.kill(found)
