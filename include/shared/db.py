@@ -49,6 +49,8 @@ def database_url() -> str:
 
 @lru_cache(maxsize=4)
 def _engine(url: str) -> Engine:
+    import include.models  # noqa: F401 - every process needs the whole metadata, whatever it imported itself
+
     return create_engine(
         url,
         pool_size=POOL_SIZE,
