@@ -1,0 +1,130 @@
+"""The reference data itself: funnels with stages, fields of the deal (R002-5), roles (R002-4), settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+GOODS, SERVICES = "goods", "services"
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """A stage; ``kind`` is open, won or lost."""
+
+    code: str
+    title: str
+    kind: str = "open"
+
+
+@dataclass(frozen=True)
+class FunnelRow:
+    """A funnel with its stages in order."""
+
+    code: str
+    title: str
+    stages: tuple[StageRow, ...]
+
+
+@dataclass(frozen=True)
+class FieldRow:
+    """A field of the deal; without ``funnel`` it belongs to both directions."""
+
+    code: str
+    title: str
+    kind: str
+    funnel: str | None = None
+    choices: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return what is stored beside the kind."""
+        return {"choices": self.choices} if self.choices else {}
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """A setting that belongs to no single process."""
+
+    code: str
+    title: str
+    kind: str
+    default: Any
+
+
+FUNNELS = (
+    FunnelRow(
+        GOODS,
+        "Товары",
+        (
+            StageRow("new", "Не обработан"),
+            StageRow("identification", "Экспресс-идентификация"),
+            StageRow("quote", "Счет/КП"),
+            StageRow("contract", "Договор"),
+            StageRow("picking", "Комплектация"),
+            StageRow("shipping", "Отгрузка"),
+            StageRow("wrap_up", "Подведение итогов"),
+            StageRow("won", "Сделка успешна", "won"),
+            StageRow("lost", "Сделка проиграна", "lost"),
+        ),
+    ),
+    FunnelRow(
+        SERVICES,
+        "Услуги",
+        (
+            StageRow("new", "Не обработан"),
+            StageRow("identification", "Первичная идентификация"),
+            StageRow("quote", "Счет/КП"),
+            StageRow("contract", "Договор"),
+            StageRow("site_visit", "Ожидание выезда на объект"),
+            StageRow("in_work", "В работе"),
+            StageRow("wrap_up", "Подведение итогов"),
+            StageRow("won", "Сделка успешна", "won"),
+            StageRow("lost", "Сделка проиграна", "lost"),
+        ),
+    ),
+)
+
+COMPLEXITY = {"simple": "простой", "complex": "сложный", "very_complex": "очень сложный"}
+DELIVERY_TERMS = {"pickup": "самовывоз", "cdek": "СДЭК", "other": "другая доставка"}
+
+#: «Сумма сделки», «Сумма оплаты» and the debt are columns of the deal, the client's time zone is its case's.
+FIELDS = (
+    FieldRow("emergency", "Экстренный случай", "bool", SERVICES),
+    FieldRow("ready_on", "Плановая дата готовности", "datetime", SERVICES),
+    FieldRow("complexity", "Сложность", "choice", GOODS, COMPLEXITY),
+    FieldRow("quote_feedback_at", "Дата получения обратной связи по КП", "datetime"),
+    FieldRow("contract_needed", "Нужен ли договор", "bool"),
+    FieldRow("contract_feedback_at", "Дата получения обратной связи по Договору", "datetime"),
+    FieldRow("contract_draft", "Проект договора", "file"),
+    FieldRow("report_feedback_at", "Дата обратной связи по Отчету", "datetime", SERVICES),
+    FieldRow("delivery_terms", "Условие доставки", "choice", GOODS, DELIVERY_TERMS),
+    FieldRow("fully_reserved", "Товар полностью зарезервирован", "bool", GOODS),
+    FieldRow("track_number", "Трек-номер", "text", GOODS),
+    FieldRow("originals_due_on", "Плановая дата получения оригиналов документов", "date"),
+    FieldRow("has_originals", "Есть оригиналы документов", "bool"),
+    FieldRow("works_executor", "Исполнитель работ", "person", SERVICES),
+    FieldRow("product_manager", "Продакт", "person", GOODS),
+    FieldRow("signed_on", "Дата подписания документов", "date"),
+    FieldRow("sent_on", "Дата отправки документов", "date"),
+    FieldRow("scans_on", "Дата получения сканов документов", "date"),
+    FieldRow("originals_on", "Дата получения оригиналов документов", "date"),
+)
+
+ROLES = {
+    "director": "Директор",
+    "manager": "Менеджер",
+    "head": "Руководитель",
+    "product_manager": "Продакт",
+    "works_executor": "Исполнитель работ",
+    "accountant": "Бухгалтер",
+    "contract_approver": "Утверждающий договор",
+    "administrator": "Администратор",
+    "one_c": "Ответственный за обмен с 1С",
+    "registrar": "Регистратор обращений",
+}
+
+SETTINGS = (
+    SettingRow("identification_term", "Срок экспресс-идентификации", "term", {"hours": 5}),
+    SettingRow("identification_alarm", "Предупреждение об идентификации", "term", {"hours": 5}),
+)
