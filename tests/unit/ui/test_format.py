@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+
 from backoffice.ui import format as written
 
 pytestmark = pytest.mark.unit
@@ -13,7 +14,17 @@ NOW = datetime(2026, 11, 21, 11, 5, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     ("number", "expected"),
-    [(1, "день"), (2, "дня"), (4, "дня"), (5, "дней"), (11, "дней"), (14, "дней"), (21, "день"), (112, "дней"), (0, "дней")],
+    [
+        (1, "день"),
+        (2, "дня"),
+        (4, "дня"),
+        (5, "дней"),
+        (11, "дней"),
+        (14, "дней"),
+        (21, "день"),
+        (112, "дней"),
+        (0, "дней"),
+    ],
 )
 def test_plural_follows_russian_rules(number, expected):
     assert written.plural(number, "день", "дня", "дней") == expected
