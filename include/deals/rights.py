@@ -32,7 +32,11 @@ def visible_to(viewer: Viewer) -> ColumnElement[bool]:
         .join(TaskObserver, TaskObserver.task_id == Task.id)
         .where(TaskObserver.person_id == me),
     )
-    allowed: list[ColumnElement[bool]] = [Deal.responsible_id == me, Deal.case_id.in_(takes_part)]
+    allowed: list[ColumnElement[bool]] = [
+        Deal.responsible_id == me,
+        Deal.created_by == me,  # whoever registered it for somebody else
+        Deal.case_id.in_(takes_part),
+    ]
     if viewer.led_departments:
         led = select(Person.id).where(Person.department_id.in_(viewer.led_departments))
         allowed.append(Deal.responsible_id.in_(led))

@@ -42,7 +42,7 @@ def create_deal(
     """
     made = once.joined(work, "deal", request_key)
     if made is not None:
-        return rights.require_seen(work.session, viewer, made)
+        return work.session.get_one(Deal, made)
     if company is not None and company_id is not None:
         msg = "Выберите контрагента или создайте нового – одно из двух."
         raise InvalidInput(msg, "company_id")

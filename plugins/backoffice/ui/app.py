@@ -1,0 +1,148 @@
+"""The app that Airflow mounts at ``/backoffice``: pages, JSON API, and the engine's loops of the API server."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+
+import starlette_admin
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backoffice.ui import errors
+from backoffice.ui.routes import api_clock, api_companies, api_deals, api_session, api_staff, api_tasks
+from backoffice.ui.security import public
+from include.shared.clock import is_virtual
+
+log = logging.getLogger(__name__)
+
+HERE = Path(__file__).resolve().parent
+VENDOR = Path(starlette_admin.__file__).resolve().parent / "static"
+PAGES = "backoffice.ui.routes.pages"
+LOOPS = ("backoffice.relay", "backoffice.reconciler")
+LONGEST_PAUSE_SECONDS = 30.0
+API_ROUTERS = (api_session, api_staff, api_companies, api_deals, api_tasks)
+
+
+def create_app() -> FastAPI:
+    """Return a new app; the clock's routes exist only where the clock is virtual."""
+    app = FastAPI(
+        title="Бэк-офис", version="1.0", docs_url=None, redoc_url=None, openapi_url=None, lifespan=keep_engine_running
+    )
+    errors.install(app)
+    app.add_middleware(SafeHeaders)
+    api = APIRouter(prefix="/api")
+    for module in API_ROUTERS:
+        api.include_router(module.router)
+    if is_virtual():
+        api.include_router(api_clock.moves)
+    api.include_router(api_clock.router)
+    app.include_router(api)
+    _add_schema(app)
+    _add_pages(app)
+    return app
+
+
+def _add_schema(app: FastAPI) -> None:
+    @app.get("/api/openapi.json", include_in_schema=False, dependencies=[Depends(public)])
+    def schema() -> JSONResponse:
+        """Describe the API (OpenAPI 3.1)."""
+        routes = [one for one in app.routes if isinstance(one, APIRoute) and one.path.startswith("/api/")]
+        described = get_openapi(
+            title="Бэк-офис: API",
+            version="1.0",
+            openapi_version="3.1.0",
+            description="Те же действия и права, что на страницах. Токен даёт POST /api/session.",
+            routes=routes,
+            servers=[{"url": "/backoffice"}],
+        )
+        return JSONResponse(described)
+
+
+def _add_pages(app: FastAPI) -> None:
+    pages = _pages()
+    if pages is not None:
+        app.include_router(pages.router)
+        app.state.error_page = getattr(pages, "error_page", None)
+    if (HERE / "static").is_dir():
+        app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.mount("/vendor", StaticFiles(directory=VENDOR), name="vendor")
+
+
+def _pages() -> ModuleType | None:
+    if importlib.util.find_spec(PAGES) is None:
+        return None
+    return importlib.import_module(PAGES)
+
+
+@asynccontextmanager
+async def keep_engine_running(_app: FastAPI) -> AsyncIterator[None]:
+    """Run the relay and the reconciler beside the pages; a loop that dies is started again."""
+    loops = [asyncio.create_task(_keep_running(name), name=name) for name in LOOPS]
+    try:
+        yield
+    finally:
+        for one in loops:
+            one.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+
+
+async def _keep_running(module: str) -> None:
+    pause = 1.0
+    while True:
+        begun = asyncio.get_running_loop().time()
+        try:
+            await importlib.import_module(module).run_forever()
+            log.error("%s ended by itself; starting it again", module)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("%s died; starting it again", module)
+        lived = asyncio.get_running_loop().time() - begun
+        pause = 1.0 if lived > 60 else min(pause * 2, LONGEST_PAUSE_SECONDS)
+        await asyncio.sleep(pause)
+
+
+class SafeHeaders:
+    """Send every answer with the headers that keep a page to itself; ``request.state.nonce`` is the CSP nonce."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add the headers when the answer begins."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        nonce = secrets.token_urlsafe(16)
+        scope.setdefault("state", {})["nonce"] = nonce
+        is_file = scope["path"].removeprefix(scope.get("root_path", "")).startswith(("/static/", "/vendor/"))
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = (
+                    "default-src 'self'; script-src 'self' 'nonce-" + nonce + "'; style-src 'self' 'nonce-" + nonce
+                    + "'; img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'none';"
+                    " form-action 'self'; frame-ancestors 'none'"
+                )  # fmt: skip
+                headers["X-Frame-Options"] = "DENY"
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "same-origin"
+                if not is_file:
+                    headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self.app(scope, receive, sending)
