@@ -54,7 +54,7 @@ class Process(DAG):
         """Close the declaration: alarms start beside their tasks, and every step knows what comes next."""
         if exc[0] is None:
             self._complete()
-        super().__exit__(*exc)
+        super().__exit__(*exc)  # type: ignore[no-untyped-call]
 
     def _complete(self) -> None:
         steps = [one for one in self.tasks if isinstance(one, Step)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.bases.operator import BaseOperatorMeta
 from airflow.triggers.base import StartTriggerArgs
 
 from include.process.rules import Condition, MomentRef, TermRef, check_condition
@@ -37,7 +38,7 @@ class Result:
         }  # fmt: skip
 
 
-class _Words(type(BaseOperator)):  # type: ignore[misc]
+class _Words(BaseOperatorMeta):
     """Lets a step be written as a sentence: id and title first; Airflow's operators take keywords only."""
 
     def __call__(cls, *sentence: str, **kwargs: Any) -> Any:

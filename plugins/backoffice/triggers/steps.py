@@ -26,7 +26,7 @@ class StepTrigger(BaseTrigger):
     """
 
     def __init__(self, spec: str = "{}", conf: str | None = None, starter: str | None = None, **unknown: Any) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.spec = spec
         self.conf = conf
         self.starter = starter
