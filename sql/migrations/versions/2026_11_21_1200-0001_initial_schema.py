@@ -81,15 +81,10 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("filed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
-            "report",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'::jsonb"),
-            nullable=False,
+            "report", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
         sa.Column("digest", sa.Text(), nullable=False),
-        sa.CheckConstraint(
-            "state IN ('received', 'applied', 'failed', 'held')", name=op.f("ck_exchange_state")
-        ),
+        sa.CheckConstraint("state IN ('received', 'applied', 'failed', 'held')", name=op.f("ck_exchange_state")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exchange")),
     )
     op.create_index("ix_exchange_digest", "exchange", ["digest"], unique=False)
@@ -158,10 +153,7 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column(
-            "options",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'::jsonb"),
-            nullable=False,
+            "options", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
         sa.Column("funnel_code", sa.Text(), nullable=True),
         sa.Column("position", sa.BigInteger(), nullable=False),
@@ -181,14 +173,10 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), server_default="received", nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column(
-            "counts",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'::jsonb"),
-            nullable=False,
+            "counts", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
         sa.CheckConstraint(
-            "state IN ('received', 'applied', 'failed', 'refused', 'skipped')",
-            name=op.f("ck_exchange_file_state"),
+            "state IN ('received', 'applied', 'failed', 'refused', 'skipped')", name=op.f("ck_exchange_file_state")
         ),
         sa.ForeignKeyConstraint(["exchange_id"], ["exchange.id"], name=op.f("fk_exchange_file_exchange_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exchange_file")),
@@ -210,26 +198,16 @@ def upgrade() -> None:
         sa.Column("search_key", sa.Text(), nullable=False),
         sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column(
-            "raw",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'::jsonb"),
-            nullable=False,
+            "raw", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
         sa.Column(
-            "details",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'::jsonb"),
-            nullable=False,
+            "details", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
         sa.Column("first_exchange_id", sa.BigInteger(), nullable=True),
         sa.Column("last_exchange_id", sa.BigInteger(), nullable=True),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["first_exchange_id"], ["exchange.id"], name=op.f("fk_nomenclature_first_exchange_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["last_exchange_id"], ["exchange.id"], name=op.f("fk_nomenclature_last_exchange_id")
-        ),
+        sa.ForeignKeyConstraint(["first_exchange_id"], ["exchange.id"], name=op.f("fk_nomenclature_first_exchange_id")),
+        sa.ForeignKeyConstraint(["last_exchange_id"], ["exchange.id"], name=op.f("fk_nomenclature_last_exchange_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_nomenclature")),
         sa.UniqueConstraint("external_id", name=op.f("uq_nomenclature_external_id")),
     )
@@ -252,10 +230,7 @@ def upgrade() -> None:
         sa.Column("case_id", sa.BigInteger(), nullable=True),
         sa.Column("visit", sa.Text(), nullable=False),
         sa.Column(
-            "payload",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'::jsonb"),
-            nullable=False,
+            "payload", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
         sa.Column("state", sa.Text(), server_default="pending", nullable=False),
         sa.Column("attempts", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
@@ -326,10 +301,7 @@ def upgrade() -> None:
         sa.Column("external_id", sa.Text(), nullable=True),
         sa.Column("search_key", sa.Text(), nullable=False),
         sa.Column(
-            "details",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'::jsonb"),
-            nullable=False,
+            "details", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
         sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("responsible_id", sa.BigInteger(), nullable=True),
@@ -366,9 +338,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("snippet", sa.Text(), nullable=False),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["exchange_id"], ["exchange.id"], name=op.f("fk_exchange_reject_exchange_id")
-        ),
+        sa.ForeignKeyConstraint(["exchange_id"], ["exchange.id"], name=op.f("fk_exchange_reject_exchange_id")),
         sa.ForeignKeyConstraint(["file_id"], ["exchange_file.id"], name=op.f("fk_exchange_reject_file_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exchange_reject")),
     )
@@ -394,24 +364,17 @@ def upgrade() -> None:
         sa.Column("stage_id", sa.BigInteger(), nullable=True),
         sa.Column("head_id", sa.BigInteger(), nullable=True),
         sa.Column(
-            "payload",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'::jsonb"),
-            nullable=False,
+            "payload", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["case_id"], ["process_case.id"], name=op.f("fk_process_instance_case_id")),
         sa.ForeignKeyConstraint(["head_id"], ["person.id"], name=op.f("fk_process_instance_head_id")),
-        sa.ForeignKeyConstraint(
-            ["scheme_id"], ["process_scheme.id"], name=op.f("fk_process_instance_scheme_id")
-        ),
+        sa.ForeignKeyConstraint(["scheme_id"], ["process_scheme.id"], name=op.f("fk_process_instance_scheme_id")),
         sa.ForeignKeyConstraint(["stage_id"], ["stage.id"], name=op.f("fk_process_instance_stage_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_process_instance")),
-        sa.UniqueConstraint(
-            "process", "case_id", "visit", name=op.f("uq_process_instance_process_case_id_visit")
-        ),
+        sa.UniqueConstraint("process", "case_id", "visit", name=op.f("uq_process_instance_process_case_id_visit")),
         sa.UniqueConstraint("process", "run_id", name=op.f("uq_process_instance_process_run_id")),
     )
     op.create_index(
@@ -500,11 +463,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_task_instance_id", "task", ["instance_id"], unique=False)
     op.create_index(
-        "uq_task_open_topic",
-        "task",
-        ["case_id", "topic"],
-        unique=True,
-        postgresql_where=sa.text("state = 'open'"),
+        "uq_task_open_topic", "task", ["case_id", "topic"], unique=True, postgresql_where=sa.text("state = 'open'")
     )
     op.create_table(
         "deal",
@@ -520,10 +479,7 @@ def upgrade() -> None:
         sa.Column("amount", sa.Numeric(precision=18, scale=2), nullable=True),
         sa.Column("paid", sa.Numeric(precision=18, scale=2), server_default=sa.text("0"), nullable=False),
         sa.Column(
-            "fields",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'::jsonb"),
-            nullable=False,
+            "fields", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
         sa.Column("source", sa.Text(), nullable=True),
         sa.Column("request_key", sa.Text(), nullable=True),
@@ -545,11 +501,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_deal_company_id"), "deal", ["company_id"], unique=False)
     op.create_index("ix_deal_responsible_id", "deal", ["responsible_id"], unique=False)
     op.create_index(
-        "ix_deal_search_key",
-        "deal",
-        ["search_key"],
-        unique=False,
-        postgresql_ops={"search_key": "text_pattern_ops"},
+        "ix_deal_search_key", "deal", ["search_key"], unique=False, postgresql_ops={"search_key": "text_pattern_ops"}
     )
     op.create_table(
         "notice",
@@ -593,9 +545,7 @@ def upgrade() -> None:
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["case_id"], ["process_case.id"], name=op.f("fk_step_state_case_id")),
-        sa.ForeignKeyConstraint(
-            ["instance_id"], ["process_instance.id"], name=op.f("fk_step_state_instance_id")
-        ),
+        sa.ForeignKeyConstraint(["instance_id"], ["process_instance.id"], name=op.f("fk_step_state_instance_id")),
         sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_step_state_task_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_step_state")),
         sa.UniqueConstraint("instance_id", "step", name=op.f("uq_step_state_instance_id_step")),
@@ -657,11 +607,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_stage_visit_deal_id", "stage_visit", ["deal_id", "id"], unique=False)
     op.create_index(
-        "uq_stage_visit_current",
-        "stage_visit",
-        ["deal_id"],
-        unique=True,
-        postgresql_where=sa.text("left_at IS NULL"),
+        "uq_stage_visit_current", "stage_visit", ["deal_id"], unique=True, postgresql_where=sa.text("left_at IS NULL")
     )
     op.create_table(
         "step_aim",
@@ -684,9 +630,7 @@ def downgrade() -> None:
     op.drop_constraint("fk_department_head_id", "department", type_="foreignkey")
     op.drop_index(op.f("ix_step_aim_step_id"), table_name="step_aim")
     op.drop_table("step_aim")
-    op.drop_index(
-        "uq_stage_visit_current", table_name="stage_visit", postgresql_where=sa.text("left_at IS NULL")
-    )
+    op.drop_index("uq_stage_visit_current", table_name="stage_visit", postgresql_where=sa.text("left_at IS NULL"))
     op.drop_index("ix_stage_visit_deal_id", table_name="stage_visit")
     op.drop_table("stage_visit")
     op.drop_index(op.f("ix_task_term_change_task_id"), table_name="task_term_change")
@@ -696,9 +640,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_step_state_waiting_moment", table_name="step_state", postgresql_where=sa.text("state = 'waiting'")
     )
-    op.drop_index(
-        "ix_step_state_waiting_case", table_name="step_state", postgresql_where=sa.text("state = 'waiting'")
-    )
+    op.drop_index("ix_step_state_waiting_case", table_name="step_state", postgresql_where=sa.text("state = 'waiting'"))
     op.drop_index("ix_step_state_case_id", table_name="step_state")
     op.drop_table("step_state")
     op.drop_index("ix_notice_unread", table_name="notice", postgresql_where=sa.text("read_at IS NULL"))
@@ -721,28 +663,18 @@ def downgrade() -> None:
     op.drop_index("ix_role_holder_person_id", table_name="role_holder")
     op.drop_table("role_holder")
     op.drop_index(
-        "uq_process_instance_one_live",
-        table_name="process_instance",
-        postgresql_where=sa.text("state = 'live'"),
+        "uq_process_instance_one_live", table_name="process_instance", postgresql_where=sa.text("state = 'live'")
     )
-    op.drop_index(
-        "ix_process_instance_live", table_name="process_instance", postgresql_where=sa.text("state = 'live'")
-    )
+    op.drop_index("ix_process_instance_live", table_name="process_instance", postgresql_where=sa.text("state = 'live'"))
     op.drop_table("process_instance")
     op.drop_index(
-        "ix_exchange_reject_open",
-        table_name="exchange_reject",
-        postgresql_where=sa.text("resolved_at IS NULL"),
+        "ix_exchange_reject_open", table_name="exchange_reject", postgresql_where=sa.text("resolved_at IS NULL")
     )
     op.drop_index("ix_exchange_reject_file_id", table_name="exchange_reject")
     op.drop_index("ix_exchange_reject_exchange_id", table_name="exchange_reject")
     op.drop_table("exchange_reject")
-    op.drop_index(
-        "uq_company_external_id", table_name="company", postgresql_where=sa.text("external_id IS NOT NULL")
-    )
-    op.drop_index(
-        "ix_company_search_key", table_name="company", postgresql_ops={"search_key": "text_pattern_ops"}
-    )
+    op.drop_index("uq_company_external_id", table_name="company", postgresql_where=sa.text("external_id IS NOT NULL"))
+    op.drop_index("ix_company_search_key", table_name="company", postgresql_ops={"search_key": "text_pattern_ops"})
     op.drop_index(op.f("ix_company_responsible_id"), table_name="company")
     op.drop_index("ix_company_inn_kpp", table_name="company")
     op.drop_table("company")
@@ -750,16 +682,12 @@ def downgrade() -> None:
     op.drop_table("stage")
     op.drop_index(op.f("ix_person_department_id"), table_name="person")
     op.drop_table("person")
-    op.drop_index(
-        "ix_outbox_event_pending", table_name="outbox_event", postgresql_where=sa.text("state = 'pending'")
-    )
+    op.drop_index("ix_outbox_event_pending", table_name="outbox_event", postgresql_where=sa.text("state = 'pending'"))
     op.drop_index("ix_outbox_event_case_id", table_name="outbox_event")
     op.drop_table("outbox_event")
     op.drop_index("ix_nomenclature_sku", table_name="nomenclature")
     op.drop_index(
-        "ix_nomenclature_search_key",
-        table_name="nomenclature",
-        postgresql_ops={"search_key": "text_pattern_ops"},
+        "ix_nomenclature_search_key", table_name="nomenclature", postgresql_ops={"search_key": "text_pattern_ops"}
     )
     op.drop_index("ix_nomenclature_last_exchange_id", table_name="nomenclature")
     op.drop_index("ix_nomenclature_group_external_id", table_name="nomenclature")
