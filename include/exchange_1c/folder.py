@@ -53,12 +53,7 @@ def look(incoming: Path) -> list[Arrived]:
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         for name in names:
             path = Path(place, name)
-            if (
-                name.startswith(".")
-                or name.lower().endswith(UNFINISHED)
-                or path.is_symlink()
-                or not path.is_file()
-            ):
+            if name.startswith(".") or name.lower().endswith(UNFINISHED) or path.is_symlink() or not path.is_file():
                 continue
             stat = path.stat()
             found.append(Arrived(path, path.relative_to(incoming).as_posix(), stat.st_size, stat.st_mtime_ns))

@@ -91,9 +91,7 @@ class ExchangeReject(Base):
     __table_args__ = (
         Index("ix_exchange_reject_exchange_id", "exchange_id", "id"),
         Index("ix_exchange_reject_file_id", "file_id"),
-        Index(
-            "ix_exchange_reject_open", "entity", "external_id", postgresql_where=text("resolved_at IS NULL")
-        ),
+        Index("ix_exchange_reject_open", "entity", "external_id", postgresql_where=text("resolved_at IS NULL")),
     )
 
     id: Mapped[Id]

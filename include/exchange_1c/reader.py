@@ -80,6 +80,7 @@ class CommerceFile:
         self._names = _Names()
         self._head: FileHead | None = None
         self._remarks: list[str] = []
+        self._is_big = False  # the present record took so many bytes that one field may be over the limit
 
     def inspect(self) -> FileHead:
         """Find the encoding, size and digest in one pass; ExchangeFileRefused for what is no exchange file."""
@@ -131,21 +132,23 @@ class CommerceFile:
                     self._start_of_section(element, name)
                 continue
             parent = element.getparent()
-            if parent is None or name not in PARENTS or (holder := names[parent.tag]) not in PARENTS[name]:
+            if parent is None or name not in PARENTS or names[parent.tag] not in PARENTS[name]:
                 continue
             line = element.sourceline or 0
-            if name == GOODS and self._counted(name, parent, holder):
+            self._is_big = feed.taken > self.limits.field_chars
+            if name == GOODS and self._counted(name, parent):
                 yield from self._row(element, line, GOODS, self._goods)
-            elif name == COUNTERPARTY and self._counted(name, parent, holder):
+            elif name == COUNTERPARTY and self._counted(name, parent):
                 yield from self._row(element, line, COUNTERPARTY, self._counterparty)
             elif name not in {GOODS, COUNTERPARTY, "Контейнер"}:
                 self.counts[name] += 1
             self._free(element, parent)
             feed.record_done(line)
-        if root is not None:
-            self._note_unknown(root)
+        for section in () if root is None else root:
+            self._note_section(section)
+        self.unknown = +self.unknown
 
-    def _counted(self, name: str, parent: Any, holder: str) -> bool:
+    def _counted(self, name: str, parent: Any) -> bool:
         """Count a Товар or Контрагент; those of documents under their own name, since we do not load them yet."""
         above = parent.getparent()
         if above is not None and self._names[above.tag] not in {"Каталог", ROOT}:
@@ -169,58 +172,61 @@ class CommerceFile:
 
     def _free(self, element: Any, parent: Any) -> None:
         element.clear()
+        is_top = self._names[parent.tag] == ROOT
         previous = element.getprevious()
         while previous is not None:
-            self._note_foreign(previous, self._names[parent.tag])
+            if is_top:
+                self._note_section(previous)
             parent.remove(previous)
             previous = element.getprevious()
 
-    def _note_foreign(self, element: Any, holder: str) -> None:
-        name = self._names[element.tag]
-        if holder == ROOT and name not in PARENTS and name not in SECTIONS:
-            self.unknown[name] += 1
-
-    def _note_unknown(self, root: Any) -> None:
-        """Name what is left in the skeleton and is none of the known sections or fields."""
-        for child in root:
-            self._note_foreign(child, ROOT)
-            name = self._names[child.tag]
-            if name in SECTIONS:
-                for inner in child:
-                    field = self._names[inner.tag]
-                    if field == "Владелец":
-                        self.counts[field] += 1
-                    elif field not in KNOWN_IN_SECTION:
-                        self.unknown[f"{name}/{field}"] += 1
+    def _note_section(self, section: Any) -> None:
+        """Name what is left of a section of the file and is none of the known sections or fields."""
+        name = self._names[section.tag]
+        if name not in SECTIONS:
+            self.unknown[name] += name not in PARENTS
+            return
+        for inner in section:
+            field = self._names[inner.tag]
+            if field == "Владелец":
+                self.counts[field] += 1
+            elif field not in KNOWN_IN_SECTION:
+                self.unknown[f"{name}/{field}"] += 1
 
     # one record -------------------------------------------------------------------------------------------------
 
     def _row(
-        self, element: Any, line: int, entity: str, make: Callable[[Any, int], Record]
+        self, element: Any, line: int, entity: str, make: Callable[[Any, int], Goods | Counterparty]
     ) -> Iterator[Record]:
         self._remarks = []
         try:
+            if self._is_big:
+                self._check_sizes(element)
             record = make(element, line)
         except (_RowRefused, rules.ValueRefused) as refusal:
             external_id = rules.normalise(self._quiet_text(element, "Ид"))[: rules.MAX_ID] or None
-            yield Reject(
-                line, external_id, entity, str(refusal), self._snippet(element, entity == COUNTERPARTY)
-            )
+            yield Reject(line, external_id, entity, str(refusal), self._snippet(element, entity == COUNTERPARTY))
             return
         yield record
-        assert isinstance(record, Goods | Counterparty)
         for text in self._remarks:
             yield Remark(line, record.external_id, entity, text)
 
     def _text(self, element: Any) -> str:
         """Return the element's own text and the tails in it (a unit's name may follow <Пересчет>)."""
         text: str = element.text or ""
-        if len(element):
-            text += "".join(child.tail or "" for child in element)
-        if len(text) > self.limits.field_chars:
-            msg = f"поле «{self._names[element.tag]}» длиннее {self.limits.field_chars} знаков"
-            raise _RowRefused(msg)
-        return text
+        return text + "".join(child.tail or "" for child in element) if len(element) else text
+
+    def _check_sizes(self, element: Any) -> None:
+        """Refuse a record with an absurdly long field or attribute."""
+        limit = self.limits.field_chars
+        for one in element.iter():
+            if (
+                len(one.text or "") > limit
+                or len(one.tail or "") > limit
+                or any(len(value) > limit for value in one.attrib.values())
+            ):
+                msg = f"поле «{self._names[one.tag]}» длиннее {limit} знаков"
+                raise _RowRefused(msg)
 
     def _quiet_text(self, element: Any, name: str) -> str:
         for child in element:
@@ -231,7 +237,7 @@ class CommerceFile:
     def _plain(self, element: Any, depth: int = 0) -> Any:
         """Return any other element as JSON: its text, or its fields by name (a list where one repeats)."""
         if not len(element) or depth > 8:
-            return self._text(element).strip()
+            return str(element.text or "").strip()
         fields: Json = {}
         for child in element:
             value = self._plain(child, depth + 1)
@@ -249,16 +255,23 @@ class CommerceFile:
     def _pairs(self, element: Any, key: str) -> dict[str, Any]:
         """Return {name: value} of repeated pairs such as ЗначениеРеквизита; a list where there are several values."""
         pairs: dict[str, Any] = {}
-        for one in element:
-            name, values = "", []
-            for child in one:
-                tag = self._names[child.tag]
-                if tag == key:
-                    name = self._text(child).strip()
-                elif tag == "Значение" and (text := self._text(child).strip()):
-                    values.append(text)
-            if name and values:
-                pairs[name] = values[0] if len(values) == 1 else values
+        names = self._names
+        name = ""
+        for one in element.iterdescendants():  # flat and in order: a pair's name stands before its values
+            tag = names[one.tag]
+            if tag == key:
+                name = (one.text or "").strip()
+            elif tag == "Значение":
+                if name and (text := (one.text or "").strip()):
+                    known = pairs.get(name)
+                    if known is None:
+                        pairs[name] = text
+                    elif isinstance(known, list):
+                        known.append(text)
+                    else:
+                        pairs[name] = [known, text]
+            elif tag in _PAIR:
+                name = ""
         return pairs
 
     def _identity(self, fields: dict[str, str], raw: Json) -> str:
@@ -306,24 +319,25 @@ class CommerceFile:
         vat = None
         for child in element:
             name = names[child.tag]
-            if name == "Группы":
-                groups = [text for one in child if (text := rules.normalise(self._text(one)))]
+            if name not in _GOODS_PARTS:
+                if len(child):
+                    details.setdefault("other", Json())[name] = self._plain(child)
+                elif text := child.text:
+                    fields[name] = text
+            elif name == "Группы":
+                groups = [text for one in child if (text := rules.normalise(one.text))]
             elif name == "БазоваяЕдиница":
                 unit_code, unit_full = child.get("Код") or "", child.get("НаименованиеПолное") or ""
                 unit_text = self._text(child)
             elif name == "ЗначенияРеквизитов":
                 requisites = self._pairs(child, "Наименование")
             elif name == "ЗначенияСвойств":
-                details["properties"] = self._pairs(child, "Ид")
+                if properties := self._pairs(child, "Ид"):
+                    details["properties"] = properties
             elif name == "СтавкиНалогов":
                 vat = self._vat(child, raw, details)
-            elif name == "Картинка":
-                if picture := self._text(child).strip():
-                    pictures.append(picture)
-            elif len(child):
-                details.setdefault("other", Json())[name] = self._plain(child)
-            elif text := self._text(child):
-                fields[name] = text
+            elif picture := (child.text or "").strip():
+                pictures.append(picture)
         by_name = {key.replace(" ", "").lower(): value for key, value in requisites.items()}
         deleted = rules.is_deleted(
             element.get("Статус"),
@@ -378,9 +392,7 @@ class CommerceFile:
         for one in element:
             fields = {self._names[child.tag]: self._text(child) for child in one}
             taxes.append((rules.normalise(fields.get("Наименование")), fields.get("Ставка") or ""))
-        stated = [rate for name, rate in taxes if "ндс" in name.lower()] or (
-            [taxes[0][1]] if len(taxes) == 1 else []
-        )
+        stated = [rate for name, rate in taxes if "ндс" in name.lower()] or ([taxes[0][1]] if len(taxes) == 1 else [])
         if len(taxes) > 1:
             details["taxes"] = [list(one) for one in taxes]
         if len({rules.normalise(one) for one in stated}) > 1:
@@ -398,9 +410,7 @@ class CommerceFile:
         accounts: list[Json] = []
         contacts: list[Json] = []
         self._collect(element, fields, addresses, accounts, contacts, details)
-        deleted = rules.is_deleted(
-            element.get("Статус"), fields.get("Статус"), fields.get("ПометкаУдаления"), None
-        )
+        deleted = rules.is_deleted(element.get("Статус"), fields.get("Статус"), fields.get("ПометкаУдаления"), None)
         external_id = self._identity(fields, raw)
         official = rules.normalise(fields.get("ОфициальноеНаименование"))
         full_name = official or rules.normalise(fields.get("ПолноеНаименование"))
@@ -456,9 +466,7 @@ class CommerceFile:
                 for one in child:
                     values = {self._names[item.tag]: rules.normalise(self._text(item)) for item in one}
                     if value := values.get("Значение"):
-                        contacts.append(
-                            {"type": values.get("Тип") or values.get("КонтактВид") or "", "value": value}
-                        )
+                        contacts.append({"type": values.get("Тип") or values.get("КонтактВид") or "", "value": value})
             elif len(child):
                 details[name] = self._plain(child)
             elif text := self._text(child):
@@ -507,6 +515,10 @@ class CommerceFile:
         return "".join(parts)[:SNIPPET]
 
 
+_PAIR = {"ЗначениеРеквизита", "ЗначенияСвойства"}
+_GOODS_PARTS = {
+    "Группы", "БазоваяЕдиница", "ЗначенияРеквизитов", "ЗначенияСвойств", "СтавкиНалогов", "Картинка",
+}  # fmt: skip
 _GOODS_FIELDS = {"Ид", "Наименование", "Артикул", "Штрихкод", "Статус", "ПометкаУдаления"}
 
 

@@ -37,9 +37,7 @@ FULL_NOTE = (
 
 def not_loaded(counts: dict[str, int]) -> Json:
     """Return what the files hold and we do not load yet: a name in words and the number of records."""
-    return {
-        NOT_LOADED.get(kind, f"«{kind}»"): number for kind, number in counts.items() if kind not in _LOADED
-    }
+    return {NOT_LOADED.get(kind, f"«{kind}»"): number for kind, number in counts.items() if kind not in _LOADED}
 
 
 def in_words(report: Json) -> str:
@@ -94,9 +92,7 @@ def _tail(report: Json) -> list[str]:
             where = f"{row['file']}, строка {row['line']}"
             lines.append(f"  {where}: {row['entity']} {row['external_id'] or 'без Ид'}: {row['reason']}")
         if rejects["count"] > len(rejects["rows"]):
-            lines.append(
-                f"  … и ещё {rejects['count'] - len(rejects['rows'])}, все они в таблице exchange_reject"
-            )
+            lines.append(f"  … и ещё {rejects['count'] - len(rejects['rows'])}, все они в таблице exchange_reject")
     if report.get("remarks"):
         lines += ["", "Предупреждения (записи загружены)"]
         for remark in report["remarks"]:

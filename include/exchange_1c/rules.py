@@ -61,6 +61,8 @@ class Checked(NamedTuple):
 
 
 _SPACES = re.compile(r"[\s\u00a0\u2007\u202f\u200b\ufeff]+")
+_INVISIBLE_SIGN = re.compile("[\x00\u200b\u2060\ufeff]")
+_INVISIBLE = dict.fromkeys((0x00, 0x200B, 0x2060, 0xFEFF))
 _ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]+);")
 
 
@@ -70,7 +72,9 @@ def normalise(text: str | None) -> str:
         return ""
     if "&" in text and _ENTITY.search(text):
         text = html.unescape(text)
-    return _SPACES.sub(" ", text).strip().replace("\x00", "")
+    if not text.isascii() or "\x00" in text:
+        text = text.translate(_INVISIBLE) if _INVISIBLE_SIGN.search(text) else text
+    return " ".join(text.split())  # str.split knows NBSP and the narrow spaces too
 
 
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
@@ -92,7 +96,7 @@ _ISO = re.compile(
     r"(Z|[+-]\d{2}:?\d{2})?"
 )
 _RUSSIAN = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[T ](\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?")
-_NO_DATE = {"", "T", "Т", "0001-01-01", "0001-01-01T00:00:00", "01.01.0001", "01.01.0001 0:00:00"}  # noqa: RUF001
+_NO_DATE = {"", "T", "Т", "0001-01-01", "0001-01-01T00:00:00", "01.01.0001", "01.01.0001 0:00:00"}
 
 
 def parse_moment(text: str | None, zone: tzinfo = OFFICE_ZONE) -> datetime | None:
@@ -103,11 +107,7 @@ def parse_moment(text: str | None, zone: tzinfo = OFFICE_ZONE) -> datetime | Non
     try:
         if found := _ISO.fullmatch(plain):
             year, month, day, hour, minute, second, fraction, offset = found.groups()
-            place = (
-                zone
-                if offset is None
-                else datetime.fromisoformat(f"2000-01-01T00:00:00{offset}").tzinfo or UTC
-            )
+            place = zone if offset is None else datetime.fromisoformat(f"2000-01-01T00:00:00{offset}").tzinfo or UTC
             micro = int((fraction or "0").ljust(6, "0"))
             parts = (
                 int(year),
@@ -141,9 +141,7 @@ def parse_flag(text: str | None) -> bool | None:
     return True if plain in _TRUE else False if plain in _FALSE and plain else None
 
 
-def is_deleted(
-    status_attribute: str | None, status: str | None, mark: str | None, requisite: str | None
-) -> bool:
+def is_deleted(status_attribute: str | None, status: str | None, mark: str | None, requisite: str | None) -> bool:
     """Say whether any of the four marks of deletion stands: attribute, element, ПометкаУдаления, реквизит."""
     for text in (status_attribute, status):
         if text and normalise(text).lower().replace("ё", "е") == "удален":
@@ -245,6 +243,16 @@ def check_inn(text: str | None) -> Checked:
     return Checked(plain, None)
 
 
+def inn_with_check_digits(digits: str) -> str:
+    """Return a whole ИНН for the first 9 (legal entity) or 10 digits; ValueRefused for any other length."""
+    if not (digits.isascii() and digits.isdigit() and len(digits) in {9, 10}):
+        msg = f"для ИНН нужно 9 или 10 цифр, а дано «{digits[:40]}»"
+        raise ValueRefused(msg)
+    for _ in range(len(digits) - 8):
+        digits += str(_inn_digit(digits, len(digits)))
+    return digits
+
+
 _KPP = re.compile(r"\d{4}[\dA-Z]{2}\d{3}", re.ASCII)
 
 
@@ -274,9 +282,7 @@ def account_problem(account: str, bik: str) -> str | None:
 _SOLE = re.compile(r"(?:^|[\s,(])(?:ип|индивидуальный предприниматель)(?:[\s,.)]|$)")
 
 
-def company_kind(
-    official_name: str, full_name: str, name: str, inn: str | None, kpp: str | None
-) -> CompanyKind:
+def company_kind(official_name: str, full_name: str, name: str, inn: str | None, kpp: str | None) -> CompanyKind:
     """Tell a legal entity, an ИП and a person apart by the names and numbers that the file gives."""
     if official_name or kpp or (inn is not None and len(inn) == 10):
         return CompanyKind.LEGAL
@@ -296,9 +302,7 @@ def exchange_order(name: str) -> tuple[int, list[tuple[int, int, str]]]:
     """Return the place of a file in 1C's order: groups … goods … counterparties, documents; parts by number."""
     stem = PurePosixPath(name).name.lower()
     place = next((number for number, prefix in enumerate(_ORDER) if stem.startswith(prefix)), len(_ORDER))
-    parts = [
-        (0, int(one), "") if one.isdecimal() else (1, 0, one) for one in _DIGITS.split(name.lower()) if one
-    ]
+    parts = [(0, int(one), "") if one.isdecimal() else (1, 0, one) for one in _DIGITS.split(name.lower()) if one]
     return place, parts
 
 

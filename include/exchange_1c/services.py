@@ -163,20 +163,18 @@ def _apply(exchange_id: int, taken: list[_Taken]) -> None:
     """Stage every readable file and apply all of them in this one transaction, with its audit and event."""
     with transaction(INTEGRATION) as work:
         exchange = work.session.get_one(Exchange, exchange_id, with_for_update=True)
-        readable = [one for one in taken if one.reader is not None]
+        readable = [(one, one.reader) for one in taken if one.reader is not None]
         if not readable:
             msg = "среди файлов нет ни одного, который можно прочитать."
             raise _NothingReadable(msg)
         report = _base(exchange)
         first = work.session.scalar(
-            select(func.min(Exchange.id)).where(
-                Exchange.digest == exchange.digest, Exchange.state == "applied"
-            )
+            select(func.min(Exchange.id)).where(Exchange.digest == exchange.digest, Exchange.state == "applied")
         )
         if first is not None:
             report["repeat_of"] = first
-            for one in readable:
-                _write_file(work, one, "applied")
+            for one, reader in readable:
+                _write_file(work, one, reader, "applied")
         else:
             report |= _load(work, exchange_id, readable)
         exchange.state, exchange.finished_at = "applied", work.now
@@ -190,25 +188,25 @@ def _apply(exchange_id: int, taken: list[_Taken]) -> None:
             _tell(work, exchange_id, report)
 
 
-def _load(work: Work, exchange_id: int, readable: list[_Taken]) -> Json:
+def _load(work: Work, exchange_id: int, readable: list[tuple[_Taken, CommerceFile]]) -> Json:
     remarks = Remarks()
     stage = Stage(work, exchange_id, remarks)
     counts: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
-    for one in readable:
-        assert one.reader is not None
+    for one, reader in readable:
         try:
-            stage.take(one.file_id, one.arrived.name, one.reader.records())
+            stage.take(one.file_id, one.arrived.name, reader.records())
         except ExchangeFileRefused as refusal:
             one.error = str(refusal)
-            raise ExchangeFileDamaged(f"{one.arrived.name}: {refusal}") from refusal
+            msg = f"{one.arrived.name}: {refusal}"
+            raise ExchangeFileDamaged(msg) from refusal
         if not one.arrived.is_same():
             raise FileChanged(one.arrived.name)
-        counts.update(one.reader.counts)
-        unknown.update(one.reader.unknown)
-        _write_file(work, one, "applied")
+        counts.update(reader.counts)
+        unknown.update(reader.unknown)
+        _write_file(work, one, reader, "applied")
     result = stage.apply()
-    notes = [FULL_NOTE] if any(one.reader and one.reader.is_full for one in readable) else []
+    notes = [FULL_NOTE] if any(reader.is_full for _, reader in readable) else []
     return {
         **result,
         "rejects": _rejects(work, exchange_id, stage.rejects),
@@ -219,9 +217,7 @@ def _load(work: Work, exchange_id: int, readable: list[_Taken]) -> Json:
     }
 
 
-def _write_file(work: Work, one: _Taken, state: str) -> None:
-    reader = one.reader
-    assert reader is not None
+def _write_file(work: Work, one: _Taken, reader: CommerceFile, state: str) -> None:
     work.session.execute(
         update(ExchangeFile)
         .where(ExchangeFile.id == one.file_id)
@@ -281,14 +277,12 @@ def _tell(work: Work, exchange_id: int, report: Json) -> None:
 
 def _fail(exchange_id: int, taken: list[_Taken], error: Exception) -> None:
     """Record that the exchange was not applied, and why; its files go to failed/."""
-    reason = (
-        str(error) if isinstance(error, ExchangeFileRefused | Conflict) else f"База отказала: {_short(error)}"
-    )
+    reason = str(error) if isinstance(error, ExchangeFileRefused | Conflict) else f"База отказала: {_short(error)}"
     with transaction(INTEGRATION) as work:
         exchange = work.session.get_one(Exchange, exchange_id, with_for_update=True)
         for one in taken:
             if one.reader is not None:
-                _write_file(work, one, "failed")
+                _write_file(work, one, one.reader, "failed")
         exchange.state, exchange.finished_at = "failed", work.now
         work.session.flush()
         report = _base(exchange)
@@ -324,9 +318,7 @@ def _finish_interrupted(incoming: Path) -> None:
         ).all()
     for exchange_id, state in sorted((row[0], row[1]) for row in open_):
         if state == "received":
-            _give_up(
-                exchange_id, "Обмен был прерван до загрузки; файлы остались в папке и взяты новым обменом."
-            )
+            _give_up(exchange_id, "Обмен был прерван до загрузки; файлы остались в папке и взяты новым обменом.")
         else:
             _put_away(exchange_id, incoming)
 

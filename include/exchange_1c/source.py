@@ -125,10 +125,8 @@ def _check_prolog(text: str) -> None:
     if found[1].rpartition(":")[2] != ROOT:
         msg = f"Это не файл обмена 1С: корневой элемент «{found[1][:60]}», а не «{ROOT}»."
         raise ExchangeFileRefused(msg)
-    if (
-        _FIRST_FORMAT.search(text, place)
-        or (version := _VERSION.match(text, place)) is not None
-        and version[1].startswith("1.")
+    if _FIRST_FORMAT.search(text, place) or (
+        (version := _VERSION.match(text, place)) is not None and version[1].startswith("1.")
     ):
         raise ExchangeFileRefused(FIRST_FORMAT)
 
@@ -147,19 +145,16 @@ class Feed:
         """Return the next bytes in UTF-8; ExchangeFileDamaged when one record outgrows its bound."""
         chunk = self._file.read(size)
         if self._decoder is not None:
-            chunk = self._transcoded(chunk, size)
+            chunk = self._transcoded(self._decoder, chunk, size)
         self.taken += len(chunk)
         if self.taken > self._limit:
-            msg = (
-                f"После строки {self.line} идёт запись длиннее {self._limit // MEGABYTE} МБ: файл не принят."
-            )
+            msg = f"После строки {self.line} идёт запись длиннее {self._limit // MEGABYTE} МБ: файл не принят."
             raise ExchangeFileDamaged(msg)
         return chunk
 
-    def _transcoded(self, chunk: bytes, size: int) -> bytes:
-        assert self._decoder is not None
+    def _transcoded(self, decoder: codecs.IncrementalDecoder, chunk: bytes, size: int) -> bytes:
         try:
-            while not (text := self._decoder.decode(chunk, final=not chunk)) and chunk:
+            while not (text := decoder.decode(chunk, final=not chunk)) and chunk:
                 chunk = self._file.read(size)
         except UnicodeDecodeError as error:
             msg = "Файл обрывается посреди буквы: выгрузка не завершена."

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from sqlalchemy import text
 
-from include.exchange_1c.records import Counterparty, Goods, Record, Reject, Remark
+from include.exchange_1c.records import Counterparty, Goods, Record, Reject
 from include.exchange_1c.rules import MAX_NAME, SEARCH_KEY
 from include.shared.db import Json, query_text
 from include.shared.names import search_key
@@ -32,9 +32,7 @@ _COLUMNS = {
 }
 
 # an integration may rightly run for minutes, unlike a page (ten seconds)
-_PATIENCE = (
-    "SET LOCAL statement_timeout = '30min'; SET LOCAL lock_timeout = '30s'; SET LOCAL work_mem = '64MB'"
-)
+_PATIENCE = "SET LOCAL statement_timeout = '30min'; SET LOCAL lock_timeout = '30s'; SET LOCAL work_mem = '64MB'"
 
 
 class Remarks:
@@ -69,9 +67,9 @@ class Stage:
         self._seq = 0
         self._file_names: dict[int, str] = {}
         self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _COLUMNS}
+        # psycopg's own connection inside SQLAlchemy's: COPY belongs to the same transaction
         raw = work.session.connection().connection.driver_connection
-        assert isinstance(raw, psycopg.Connection)
-        self._connection: psycopg.Connection[Any] = raw
+        self._connection = cast("psycopg.Connection[Any]", raw)
         for statement in (*_PATIENCE.split("; "), *query_text("exchange_1c/create_stage").split(";\n")):
             if statement.strip():
                 work.session.execute(text(statement))
@@ -92,14 +90,11 @@ class Stage:
                     self._flush("stage_company")
             elif isinstance(record, Reject):
                 self.rejects += 1
-                rejects.append(
-                    (self.exchange_id, file_id, record.line, record.external_id, record.entity, record.reason)
-                    + (record.snippet,)
-                )
+                about = (record.external_id, record.entity, record.reason, record.snippet)
+                rejects.append((self.exchange_id, file_id, record.line, *about))
                 if len(rejects) >= BATCH:
                     self._flush("exchange_reject")
             else:
-                assert isinstance(record, Remark)
                 self.remarks.add(record.text, record.entity, file_name, record.line, record.external_id)
         for table in _COLUMNS:
             self._flush(table)
@@ -170,8 +165,11 @@ class Stage:
             self.remarks.add(remark, "Контрагент", self._file_names.get(file_id, ""), line, external_id)
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+
+
 def _json(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False) if value else "{}"
+    return _encode(value) if value else "{}"
 
 
 def _key(name: str) -> str:

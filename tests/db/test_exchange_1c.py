@@ -21,7 +21,6 @@ from include.exchange_1c.records import Limits
 from include.installation.places import Places
 from include.installation.postgres import EmbeddedPostgres, wait_until_accepts
 from include.shared.db import Base, engine
-from include.shared.work import INTEGRATION, transaction
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples" / "commerceml"
 TABLES = "exchange_reject, exchange_file, nomenclature, exchange, outbox_event, company, contact, process_case, audit"
@@ -241,7 +240,8 @@ def test_only_marks_deactivate_and_a_bare_mark_keeps_the_name(incoming: Path) ->
 
 
 def test_rejects_stand_in_quarantine_until_the_record_comes_right(incoming: Path) -> None:
-    tax = "<СтавкиНалогов><СтавкаНалога><Наименование>НДС</Наименование><Ставка>{}</Ставка></СтавкаНалога></СтавкиНалогов>"
+    rate = "<СтавкаНалога><Наименование>НДС</Наименование><Ставка>{}</Ставка></СтавкаНалога>"
+    tax = f"<СтавкиНалогов>{rate}</СтавкиНалогов>"
     put(incoming, "goods.xml", goods(item("a", extra=tax.format("33")), item("b", extra=tax.format("22"))))
     outcome = services.receive(incoming, now=True)
     assert outcome.state == "applied"
@@ -269,9 +269,7 @@ def test_staff_company_meets_its_twin(incoming: Path, kpp: str | None) -> None:
     company_id = staff_company("Ромашка (от Иванова)", inn, kpp)
     put(incoming, "contragents.xml", counterparties(counterparty("c", "ООО Ромашка", inn, kpp or "")))
     outcome = services.receive(incoming, now=True)
-    assert rows("SELECT id, external_id, name, phone FROM company") == [
-        (company_id, "c", "ООО Ромашка", "+7 900")
-    ]
+    assert rows("SELECT id, external_id, name, phone FROM company") == [(company_id, "c", "ООО Ромашка", "+7 900")]
     assert outcome.report is not None
     assert outcome.report["companies"]["joined"] == 1
     assert rows("SELECT entity_id, before ->> 'name' FROM audit WHERE action = 'company.joined'") == [
@@ -466,9 +464,7 @@ def test_huge_field_becomes_a_reject_row(incoming: Path) -> None:
     assert "длиннее 100 знаков" in outcome.text
 
 
-def test_database_refusal_fails_the_exchange_and_says_so(
-    incoming: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_database_refusal_fails_the_exchange_and_says_so(incoming: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(incoming, "goods.xml", goods(item("a")))
     monkeypatch.setattr(services, "not_loaded", lambda _: {"x": "\x00"})
     outcome = services.receive(incoming, now=True)
@@ -477,9 +473,7 @@ def test_database_refusal_fails_the_exchange_and_says_so(
     assert one("SELECT count(*) FROM nomenclature") == 0
 
 
-@pytest.mark.skipif(
-    not SAMPLES.is_dir(), reason="нет папки с образцами выгрузок ../shared/samples/commerceml"
-)
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="нет папки с образцами выгрузок ../shared/samples/commerceml")
 def test_every_sample_in_one_exchange(incoming: Path) -> None:
     for path in SAMPLES.glob("*.xml"):
         shutil.copy(path, incoming / path.name)
