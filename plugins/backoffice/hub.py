@@ -20,9 +20,11 @@ from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import psycopg
+
 from include.process import engine
 from include.process.engine import Look
-from include.shared.clock import CLOCK_CHANNEL
+from include.shared import signals
+from include.shared.clock import CLOCK_CHANNEL, is_virtual
 from include.shared.db import POOL_SIZE, libpq_url
 from include.shared.heartbeat import beat
 from include.shared.work import CHANGES_CHANNEL, reading
@@ -33,6 +35,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SWEEP_EVERY = 30.0
+VIRTUAL_SWEEP_EVERY = 5.0
 BEAT_EVERY = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 RECONCILE_CHANNEL = "backoffice_reconcile"
@@ -47,8 +50,8 @@ class Hub:
     def __init__(self) -> None:
         self._ears: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._threads = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="backoffice")
-        self._listener: asyncio.Task[None] | None = None
-        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.connected = False
         self.waiting = 0
 
     @classmethod
@@ -95,19 +98,17 @@ class Hub:
 
     async def hint_reconciler(self) -> None:
         """Ask the reconciler to compare now; losing the hint only makes it wait for its next round."""
-        connection = self._connection
-        if connection is not None and not connection.closed:
-            try:
-                await connection.execute(f"NOTIFY {RECONCILE_CHANNEL}")
-            except psycopg.Error:
-                log.warning("Подсказка сверке не ушла: нет связи с базой")
+        try:
+            await self.call(signals.send, RECONCILE_CHANNEL)
+        except Exception:  # noqa: BLE001 - on_kill() must end well, and the reconciler comes round anyway
+            log.warning("Подсказка сверке не ушла: нет связи с базой")
 
     async def _patiently(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         pause = FIRST_PAUSE
         while True:
             try:
                 return await self.call(function, *args, **kwargs)
-            except Exception:  # noqa: BLE001 - whatever it is, it must not leave run(): that would fail the case
+            except Exception:
                 log.exception("%s%s не удалось, повтор через %.1f с", function.__name__, args[:3], pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
@@ -126,8 +127,10 @@ class Hub:
                 del self._ears[key]
 
     def _ensure_listening(self) -> None:
-        if self._listener is None or self._listener.done():
-            self._listener = asyncio.create_task(self._listen(), name="backoffice-hub")
+        for name, work in (("hub", self._listen), ("hub-beat", self._beat_forever)):
+            running = self._tasks.get(name)
+            if running is None or running.done():
+                self._tasks[name] = asyncio.create_task(work(), name=f"backoffice-{name}")
 
     async def _listen(self) -> None:
         pause = FIRST_PAUSE
@@ -137,30 +140,33 @@ class Hub:
                     libpq_url(), autocommit=True, connect_timeout=5, application_name="backoffice-hub",
                     keepalives_idle=10, keepalives_interval=5, keepalives_count=3,
                 ) as connection:  # fmt: skip
-                    self._connection = connection
                     await connection.execute(f"LISTEN {CHANGES_CHANNEL}")
                     await connection.execute(f"LISTEN {CLOCK_CHANNEL}")
+                    self.connected = True
                     pause = FIRST_PAUSE
                     await self._serve(connection)
-            except (psycopg.Error, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - a deaf hub helps nobody: whatever happened, listen again
                 log.warning("Связь слушателя с базой потеряна (%s), повтор через %.1f с", error, pause)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+            finally:
+                self.connected = False
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _serve(self, connection: psycopg.AsyncConnection[Any]) -> None:
         loop = asyncio.get_running_loop()
-        await self._sweep()
-        swept = loop.time()
+        every = VIRTUAL_SWEEP_EVERY if is_virtual() else SWEEP_EVERY
         while True:
-            async for message in connection.notifies(timeout=BEAT_EVERY, stop_after=1):
-                if message.channel == CLOCK_CHANNEL:
+            await self._sweep()
+            swept = loop.time()
+            while (left := every - (loop.time() - swept)) > 0:
+                moved = False
+                async for message in connection.notifies(timeout=left, stop_after=1):
+                    if message.channel == CLOCK_CHANNEL:
+                        moved = True
+                    else:
+                        self._wake(json.loads(message.payload)["cases"])
+                if moved:
                     await self._sweep()
-                else:
-                    self._wake(json.loads(message.payload)["cases"])
-            if loop.time() - swept >= SWEEP_EVERY:
-                await self._sweep()
-                swept = loop.time()
-            await self._beat()
 
     def _wake(self, cases: list[str] | str) -> None:
         for key in list(self._ears) if cases == "all" else cases:
@@ -170,12 +176,14 @@ class Hub:
     async def _sweep(self) -> None:
         self._wake(await self.call(_stale_cases))
 
-    async def _beat(self) -> None:
-        loop = asyncio.get_running_loop()
-        if loop.time() - getattr(self, "_beaten", 0.0) < BEAT_EVERY:
-            return
-        self._beaten = loop.time()
-        await self.call(beat, "hub", f"{socket.gethostname()}:{os.getpid()}", {"waiting": self.waiting})
+    async def _beat_forever(self) -> None:
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        while True:
+            try:
+                await self.call(beat, "hub", name, {"waiting": self.waiting, "connected": self.connected})
+            except Exception as error:  # noqa: BLE001 - without a pulse the doctor complains; waits go on
+                log.warning("Пульс слушателя не записан: %s", error)
+            await asyncio.sleep(BEAT_EVERY)
 
 
 def _stale_cases() -> list[str]:
