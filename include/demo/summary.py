@@ -7,6 +7,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from include.deals.models import Deal, Funnel, Stage
@@ -66,11 +67,17 @@ def _tasks(session: Session) -> list[str]:
 
 
 def _moments(session: Session) -> list[str]:
-    rows = session.execute(
-        select(StepState.moment, StepState.title, ProcessCase.title, ProcessCase.time_zone)
-        .join(ProcessCase, ProcessCase.id == StepState.case_id)
+    nearest = (
+        select(StepState.moment, StepState.title, StepState.case_id)
         .where(StepState.state == "waiting", StepState.moment.is_not(None))
-        .order_by(StepState.moment, StepState.id)
+        .ext(distinct_on(StepState.case_id))
+        .order_by(StepState.case_id, StepState.moment, StepState.id)
+        .subquery()
+    )
+    rows = session.execute(
+        select(nearest.c.moment, nearest.c.title, ProcessCase.title, ProcessCase.time_zone)
+        .join(ProcessCase, ProcessCase.id == nearest.c.case_id)
+        .order_by(nearest.c.moment, ProcessCase.id)
         .limit(MOST_MOMENTS)
     ).all()
     if not rows:
@@ -93,9 +100,7 @@ def _logins(session: Session) -> list[str]:
     width = _widest(login for login, _ in table)
     name_width = _widest(person.short_name for _, person in table)
     lines = [f"Демонстрационные входы (пароль у всех: {DEMO_PASSWORD}):"]
-    lines += [
-        f"  {login:<{width}}  {person.short_name:<{name_width}}  {person.post}" for login, person in table
-    ]
+    lines += [f"  {login:<{width}}  {person.short_name:<{name_width}}  {person.post}" for login, person in table]
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from include.deals import services as deals
 from include.deals.models import Deal, DealField, Funnel, Stage, StageVisit
 from include.demo import company, plan, start
 from include.demo.__main__ import main as demo
-from include.process.models import ProcessCase
+from include.process.models import ProcessCase, ProcessInstance, ProcessScheme, StepState
 from include.reference.__main__ import main as reference
 from include.reference.catalogue import FIELDS, FUNNELS, ROLES
 from include.reference.services import load_reference
@@ -65,9 +66,7 @@ def test_reference_keeps_what_staff_changed(database: Engine) -> None:
         stage.title, stage.position = "Отгрузка и доставка", 60
         work.session.get_one(DealField, "complexity").options = {"choices": {"simple": "обычный"}}
         work.session.get_one(Role, "manager").title = "Старший менеджер"
-        work.session.add(
-            Stage(funnel_code="goods", code="claim", title="Рекламация", position=70, kind="open")
-        )
+        work.session.add(Stage(funnel_code="goods", code="claim", title="Рекламация", position=70, kind="open"))
         settings.change(work, "identification_term", {"working_hours": 3})
     before = _everything(database)
     assert reference() == 0
@@ -169,10 +168,7 @@ def test_demo_starts_once_even_without_the_engine(
                 .order_by(StageVisit.id)
             ).all()
             assert list(visits) == ["Не обработан", *(move.stage for move in moves)]
-        assert (
-            work.session.scalars(select(Stage.kind).join(Deal, Deal.stage_id == Stage.id)).all().count("lost")
-            == 1
-        )
+        assert work.session.scalars(select(Stage.kind).join(Deal, Deal.stage_id == Stage.id)).all().count("lost") == 1
         orlov = work.session.scalars(select(Account.person_id).where(Account.login == "orlov")).one()
         assert any(deal.fields.get("product_manager") == orlov for deal in work.session.scalars(select(Deal)))
 
@@ -217,9 +213,7 @@ def test_demo_closes_the_tasks_that_processes_gave(
                 deal = work.session.get_one(Deal, deal_id)
                 case = work.session.get_one(ProcessCase, deal.case_id)
                 mover = work.session.scalars(
-                    select(StageVisit.entered_by).where(
-                        StageVisit.deal_id == deal_id, StageVisit.left_at.is_(None)
-                    )
+                    select(StageVisit.entered_by).where(StageVisit.deal_id == deal_id, StageVisit.left_at.is_(None))
                 ).one()
                 task = Task(
                     key=f"t/{case.key}",
@@ -236,9 +230,7 @@ def test_demo_closes_the_tasks_that_processes_gave(
     said: list[str] = []
     start.start(said.append)
     assert said == [f"Созданы демонстрационные сделки: {len(plan.DEALS)}."]
-    closing = {
-        f"demo-{one.key}" for one in plan.DEALS if any(isinstance(act, plan.Close) for act in one.later)
-    }
+    closing = {f"demo-{one.key}" for one in plan.DEALS if any(isinstance(act, plan.Close) for act in one.later)}
     with transaction(SYSTEM) as work:
         done = work.session.execute(
             select(Deal.request_key, Task.closed_by, Task.executor_id)
@@ -247,6 +239,41 @@ def test_demo_closes_the_tasks_that_processes_gave(
         ).all()
         assert {key for key, _, _ in done} == closing
         assert all(closed_by == executor for _, closed_by, executor in done)
+
+
+def _wait_on(work: Work, deal: Deal, step: str, moment: datetime) -> None:
+    """Let a deal wait for a moment, as its process would."""
+    case = deal.case_id
+    scheme = ProcessScheme(process=f"p{case}{step}", digest=step, title="Процесс", number=1, body={})
+    work.session.add(scheme)
+    work.session.flush()
+    instance = ProcessInstance(process=scheme.process, case_id=case, visit="v", run_id="r", scheme_id=scheme.id)
+    instance.started_at = work.now
+    work.session.add(instance)
+    work.session.flush()
+    row = StepState(instance_id=instance.id, case_id=case, step=step, word="Alarm", title=step, spec={})
+    row.opened_at, row.moment = work.now, moment
+    work.session.add(row)
+
+
+def test_summary_tells_the_next_moment_of_each_case(
+    database: Engine, prepared: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    start.start(lambda _text: None, wait_seconds=0)
+    with transaction(SYSTEM) as work:
+        first, second = work.session.scalars(select(Deal).order_by(Deal.id).limit(2)).all()
+        _wait_on(work, first, "позже", datetime(2030, 3, 1, 7, 0, tzinfo=UTC))
+        _wait_on(work, first, "раньше", datetime(2030, 2, 1, 7, 0, tzinfo=UTC))
+        _wait_on(work, second, "сначала", datetime(2030, 1, 1, 7, 0, tzinfo=UTC))
+    capsys.readouterr()
+    assert demo(["summary"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    at = lines.index("Ближайшие моменты:")
+    assert lines[at + 1 : at + 4] == [
+        f"01.01 10:00  сначала – {plan.DEALS[1].title}",
+        f"01.02 10:00  раньше – {plan.DEALS[0].title}",
+        "",
+    ]
 
 
 def test_summary_tells_stages_tasks_and_logins(
