@@ -96,15 +96,13 @@ class Conductor:
 
     def __init__(self) -> None:
         from backoffice.process.dag import Process
+        from backoffice.process.steps import Step
 
-        self.processes: dict[str, Any] = {}
+        self.processes: dict[str, Process] = {}
         for module in MODULES:
             for one in vars(importlib.import_module(module)).values():
-                if isinstance(one, Process):
-                    self.processes[one.dag_id] = one
-        for name in MODULES:
-            module_dags = [one for one in _dags_of(name) if isinstance(one, Process)]
-            self.processes |= {one.dag_id: one for one in module_dags}
+                if isinstance(one, Step) and isinstance(one.dag, Process):
+                    self.processes[one.dag.dag_id] = one.dag
 
     def settle(self) -> None:
         """Do everything that is to be done now."""
@@ -154,36 +152,24 @@ class Conductor:
         return moved
 
 
-def _dags_of(module: str) -> list[Any]:
-    from airflow.sdk.definitions._internal.contextmanager import DagContext
-
-    found = []
-    for dag, loaded in list(getattr(DagContext, "autoregistered_dags", [])):
-        if getattr(loaded, "__name__", "") == module:
-            found.append(dag)
-    return found
-
-
 def start_company(conductor: Conductor) -> None:
     """The demo company with its deals, moved and worked on through the services."""
     from include.demo import company, plan, start
     from include.reference.services import load_reference
     from include.shared import settings
     from include.shared.work import transaction
-    from include.staff import admin
 
     with transaction(company.DEMO) as work:
         load_reference(work)
         company._hire(work)
         settings.declare(work, "company_name", "Название компании", "text", company.COMPANY)
-        admin.give_role(work, "registrar", 1)
     made = {one.key: start._create(one) for one in plan.DEALS}
     for one in plan.DEALS:
         start._act(one, made[one.key], one.first, lambda _: None)
     conductor.settle()
     for one in plan.DEALS:
         for act in one.later:
-            start._act_later(one, made[one.key], act) if hasattr(start, "_act_later") else _later(one, made, act)
+            _later(one, made, act)
             conductor.settle()
 
 

@@ -142,8 +142,11 @@ def money_short(value: Any) -> str:
 
 
 def sum_input(value: Any) -> str:
-    """Return a sum as a person types it: «1234567,89»; empty for none."""
-    return "" if value in (None, "") else str(value).replace(".", ",")
+    """Return a sum as a person types it: «1 234 567,89»; empty for none, unreadable text stays as typed."""
+    if value in (None, ""):
+        return ""
+    said = money(value)
+    return said.removesuffix(f"{NBSP}₽") if said.endswith("₽") else str(value)
 
 
 def term(value: Any) -> str:
@@ -213,7 +216,7 @@ def input_value(value: Any, kind: str, zone: str = OFFICE_ZONE) -> str:
 
 def initials(name: str) -> str:
     """Return «ПА» for «Паздников А. С.»."""
-    words = [word for word in name.replace(".", " ").split() if word]
+    words = [word for word in name.replace(".", " ").split() if word[0].isalnum()]
     return "".join(word[0] for word in words[:2]).upper() or "?"
 
 
