@@ -57,9 +57,7 @@ def is_ready(wanted: dict[str, str]) -> bool:
 
 def uv_lines() -> str:
     """Cut uv's own lines (version and hashes) out of the lock."""
-    found = re.search(
-        r"^uv==.*?(?=^\S)", LOCK.read_text(encoding="utf-8") + "\nend", re.MULTILINE | re.DOTALL
-    )
+    found = re.search(r"^uv==.*?(?=^\S)", LOCK.read_text(encoding="utf-8") + "\nend", re.MULTILINE | re.DOTALL)
     if found is None:
         fail("в requirements.lock нет uv; выполните make lock.")
         raise AssertionError

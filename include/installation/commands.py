@@ -119,9 +119,7 @@ def reset(installation: Installation) -> None:
 
 def _confirmed(installation: Installation) -> bool:
     home = installation.places.home
-    if home in {PROJECT, *PROJECT.parents} or not (
-        installation.places.secrets.exists() or not any(home.iterdir())
-    ):
+    if home in {PROJECT, *PROJECT.parents} or not (installation.places.secrets.exists() or not any(home.iterdir())):
         msg = f"{home} не похож на папку бэк-офиса: не стираю."
         raise InstallationError(msg)
     if os.environ.get("CONFIRM") == "yes":
@@ -174,9 +172,7 @@ def main(arguments: Sequence[str]) -> int:
 
             return run(installation, as_json=chosen.json)
         else:
-            {"up": up, "down": down, "reset": reset, "migrate": migrate, "status": status}[chosen.name](
-                installation
-            )
+            {"up": up, "down": down, "reset": reset, "migrate": migrate, "status": status}[chosen.name](installation)
     except InstallationError as error:
         print(f"Ошибка: {error}", file=sys.stderr)
         return 1

@@ -83,9 +83,7 @@ def examine(installation: Installation) -> list[Finding]:
     return found
 
 
-def _ask(
-    url: str, name: str, table: str, checks: Callable[[Connection], Iterator[Finding]]
-) -> Iterator[Finding]:
+def _ask(url: str, name: str, table: str, checks: Callable[[Connection], Iterator[Finding]]) -> Iterator[Finding]:
     """Run the checks of one database; an unreachable one is itself a finding."""
     try:
         with _connect(url) as connection:
@@ -102,9 +100,7 @@ def _ask(
 
 def _connect(url: str) -> Connection:
     limits = "-c statement_timeout=10000 -c default_transaction_read_only=on"
-    return psycopg.connect(
-        libpq(url), connect_timeout=3, options=limits, row_factory=dict_row, autocommit=True
-    )
+    return psycopg.connect(libpq(url), connect_timeout=3, options=limits, row_factory=dict_row, autocommit=True)
 
 
 def _programs(installation: Installation) -> Iterator[Finding]:
@@ -172,9 +168,7 @@ def _dags(connection: Connection) -> Iterator[Finding]:
         elif row["is_paused"]:
             runs = _number(connection, live, [row["dag_id"]])
             yield finding("process_paused", f"Процесс {name} на паузе; дел в нём {runs}.")
-    for row in connection.execute(
-        "select filename, stacktrace from import_error order by filename"
-    ).fetchall():
+    for row in connection.execute("select filename, stacktrace from import_error order by filename").fetchall():
         last = (row["stacktrace"] or "").strip().splitlines()[-1:]
         yield finding("process_import_error", f"Файл {row['filename']} не разобран: {''.join(last)}")
 
@@ -238,9 +232,7 @@ def _events(connection: Connection) -> Iterator[Finding]:
         yield finding("relay_lag", f"Событий в очереди: {row['pending']}, старшее ждёт {_span(row['lag'])}.")
     if row["dead"]:
         error = (row["error"] or "").strip().splitlines()[:1]
-        yield finding(
-            "dead_letters", f"Событий, которые не удалось обработать: {row['dead']}. {''.join(error)}"
-        )
+        yield finding("dead_letters", f"Событий, которые не удалось обработать: {row['dead']}. {''.join(error)}")
 
 
 def _listeners(installation: Installation) -> Iterator[Finding]:
@@ -263,15 +255,11 @@ def _listeners(installation: Installation) -> Iterator[Finding]:
     tags = {row["name"] for row in rows}
     for row in waiting:
         if row["listen_key"] not in tags:
-            yield finding(
-                "listener_missing", f"Событие {row['listen_key']} ждёт ({row['n']}): его никто не слушает."
-            )
+            yield finding("listener_missing", f"Событие {row['listen_key']} ждёт ({row['n']}): его никто не слушает.")
 
 
 def _disk(installation: Installation) -> Iterator[Finding]:
-    folder = (
-        installation.places.home if installation.places.home.exists() else installation.places.home.parent
-    )
+    folder = installation.places.home if installation.places.home.exists() else installation.places.home.parent
     if folder.exists() and (free := shutil.disk_usage(folder).free) < DISK_LOW:
         yield finding("disk_low", f"На диске с {folder} осталось {free / 1e9:.1f} ГБ.")
 
@@ -293,11 +281,7 @@ def run(installation: Installation, *, as_json: bool = False) -> int:
     """Print what is wrong; 0 when nothing is."""
     found = examine(installation)
     if as_json:
-        print(
-            json.dumps(
-                {"ok": not found, "findings": [asdict(one) for one in found]}, ensure_ascii=False, indent=1
-            )
-        )
+        print(json.dumps({"ok": not found, "findings": [asdict(one) for one in found]}, ensure_ascii=False, indent=1))
     elif not found:
         print("Всё в порядке.")
     for one in [] if as_json else found:

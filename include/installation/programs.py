@@ -53,9 +53,7 @@ def replicas(text: str | None) -> dict[str, int]:
         name, _, number = part.partition("=")
         if name not in counts or not number.isdecimal() or not 1 <= int(number) <= 9:
             known = ", ".join(counts)
-            msg = (
-                f"REPLICAS: не понимаю {part!r}. Пишите, например, scheduler=2,triggerer=2; бывают: {known}."
-            )
+            msg = f"REPLICAS: не понимаю {part!r}. Пишите, например, scheduler=2,triggerer=2; бывают: {known}."
             raise InstallationError(msg)
         counts[name] = int(number)
     return counts

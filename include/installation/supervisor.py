@@ -276,9 +276,7 @@ class Supervisor:
                     time.sleep(0.5)
                     continue
                 if jobs:
-                    log.info(
-                        "%s: закрыто записей job %s, освобождено ожиданий %s", program.name, jobs, triggers
-                    )
+                    log.info("%s: закрыто записей job %s, освобождено ожиданий %s", program.name, jobs, triggers)
                 break
 
     # --- stopping ---------------------------------------------------------------------------------
