@@ -27,7 +27,7 @@ def waits_of(session: Session, case_ids: Iterable[int], now: datetime) -> dict[i
     without = [one for one in cases if one not in with_rows]
     silent = _without_waits(session, without)
     people = names(session, _people_of(rows, silent))
-    zones = dict(session.execute(_zones(cases)).tuples().all())
+    zones = {case: zone for case, zone in session.execute(_zones(cases))}  # noqa: C416 - rows, not pairs
     lines: dict[int, list[WaitLine]] = {one: [] for one in cases}
     for row in rows:
         lines[row["case_id"]].append(_of_step(row, people, zones[row["case_id"]], now))

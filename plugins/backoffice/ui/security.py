@@ -146,15 +146,17 @@ def csrf_token(request: Request) -> str:
 def safe_next(request: Request, target: str | None, default: str | None = None) -> str:
     """Return the address to go to after the login as a path of this site; anything foreign gives the default."""
     fallback = default or f"{request.scope.get('root_path', '')}/"
-    if not target or len(target) > 2000 or "\\" in target or any(ord(sign) < 33 for sign in target):
+    if not target or len(target) > 2000 or target.startswith("//") or "\\" in target:
+        return fallback
+    if any(ord(sign) < 33 for sign in target):
         return fallback
     try:
         parts = urlsplit(target)
     except ValueError:
         return fallback
-    if parts.scheme or parts.netloc:
-        if f"{parts.scheme}://{parts.netloc}" not in _our_origins(request):
-            return fallback
+    is_ours = f"{parts.scheme}://{parts.netloc}" in _our_origins(request)
+    if (parts.scheme or parts.netloc) and not is_ours:
+        return fallback
     if not parts.path.startswith("/") or parts.path.startswith("//"):
         return fallback
     query = f"?{parts.query}" if parts.query else ""
