@@ -39,10 +39,13 @@ def up(installation: Installation) -> None:
     begun = time.monotonic()
     with _alone(installation):
         _refuse_other_address(installation)
-        if installation.supervisor_alive() and not installation.unhealthy():
-            say("Бэк-офис уже работает.")
-        else:
+        begun_up = not installation.supervisor_alive() or bool(installation.unhealthy())
+        if begun_up:
             _bring_up(installation)
+        else:
+            say("Бэк-офис уже работает.")
+        _start_demo(installation)
+        if begun_up:
             say(f"Готово за {time.monotonic() - begun:.0f} с.")
     _print_page(installation)
 
@@ -71,9 +74,15 @@ def _bring_up(installation: Installation) -> None:
     say("3/4 Запуск программ (около минуты)")
     installation.start()
     installation.wait_healthy(300)
-    say("4/4 Первые дела")
-    if installation.demo:
+
+
+def _start_demo(installation: Installation) -> None:
+    """Create and move the first deals once, also when the first attempt was interrupted."""
+    started = installation.places.home / "demo-started"
+    if installation.demo and not started.exists():
+        say("4/4 Первые дела")
         installation.command("include.demo", "start", title="Демонстрационные сделки")
+        started.touch()
 
 
 def _print_page(installation: Installation) -> None:

@@ -92,6 +92,12 @@ class Installation:
         """Describe the product's installation as the environment asks for it."""
         places = Places.from_environment()
         extra = os.environ.get("BACKOFFICE_EXTRA_DAGS")
+        if not os.environ.get("BACKOFFICE_PORT"):
+            # `make doctor` after `BACKOFFICE_PORT=9000 make up` means the installation that runs.
+            running = cls(places.home, places.host, places.port, clock="real", keep=False)
+            if running.supervisor_alive():
+                status = running.status()
+                places = Places(places.home, status["host"], status["port"])
         return cls(
             places.home,
             places.host,
@@ -201,6 +207,7 @@ class Installation:
         """Bring both databases to the present scheme."""
         self.command("airflow", "db", "migrate", title="Схема базы Airflow")
         self.command("alembic", "-c", "alembic.ini", "upgrade", "head", title="Схема базы бэк-офиса")
+        self.command("include.reference", title="Справочники")
         self.command("backoffice.nudge", "install", title="Подсказка планировщику")
 
     def prepare(self) -> None:
