@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session, aliased
 
 from include.deals.models import Deal, DealField, Funnel, Stage, StageVisit
 from include.deals.rules import debt
@@ -18,6 +18,8 @@ PLAIN_TITLES = {
     "responsible": "Ответственный",
     "stage": "Стадия",
     "funnel": "Направление",
+    "time_zone": "Часовой пояс клиента",
+    "title": "Название",
 }
 
 
@@ -33,22 +35,44 @@ def current_visit(session: Session, deal_id: int) -> StageVisit:
 
 def deal_facts(session: Session, deal: Deal, visit: StageVisit | None = None) -> dict[str, Any]:
     """Return the flat facts of a deal; ``visit`` is the stay that a process was started by."""
-    visit = visit or current_visit(session, deal.id)
-    stage = session.get_one(Stage, deal.stage_id)
-    came_from = session.get(Stage, visit.from_stage_id) if visit.from_stage_id else None
+    return _facts(session, Deal.id == deal.id, visit.id if visit else None) or {}
+
+
+def case_deal_facts(session: Session, case_id: int, visit_id: int | None = None) -> dict[str, Any] | None:
+    """Return the facts of a case's deal in one query, or None when the case has none."""
+    return _facts(session, Deal.case_id == case_id, visit_id)
+
+
+def _facts(session: Session, which: ColumnElement[bool], visit_id: int | None) -> dict[str, Any] | None:
+    stay = StageVisit.left_at.is_(None) if visit_id is None else StageVisit.id == visit_id
+    before = aliased(Stage)
+    row = session.execute(
+        select(
+            Deal, Funnel.title, Stage.title, StageVisit.entered_at, StageVisit.entered_by, before.title,
+            ProcessCase.time_zone,
+        )
+        .join(Funnel, Funnel.code == Deal.funnel_code)
+        .join(Stage, Stage.id == Deal.stage_id)
+        .join(ProcessCase, ProcessCase.id == Deal.case_id)
+        .join(StageVisit, (StageVisit.deal_id == Deal.id) & stay)
+        .outerjoin(before, before.id == StageVisit.from_stage_id)
+        .where(which)
+    ).first()  # fmt: skip
+    if row is None:
+        return None
+    deal, funnel, stage, entered_at, entered_by, came_from, time_zone = row
     owed, overpaid = debt(deal.amount, deal.paid)
-    case = session.get_one(ProcessCase, deal.case_id)
     return {
         **deal.fields,
         "link": deal_link(deal.id),
-        "time_zone": case.time_zone,
+        "time_zone": time_zone,
         "title": deal.title,
-        "funnel": session.get_one(Funnel, deal.funnel_code).title,
-        "stage": stage.title,
-        "stage_entered_at": visit.entered_at,
-        "came_from": came_from.title if came_from else None,
-        "mover": visit.entered_by,
-        "moved_by_person": visit.entered_by is not None,
+        "funnel": funnel,
+        "stage": stage,
+        "stage_entered_at": entered_at,
+        "came_from": came_from,
+        "mover": entered_by,
+        "moved_by_person": entered_by is not None,
         "responsible": deal.responsible_id,
         "company": deal.company_id,
         "amount": deal.amount,
@@ -60,5 +84,5 @@ def deal_facts(session: Session, deal: Deal, visit: StageVisit | None = None) ->
 
 def field_titles(session: Session) -> dict[str, str]:
     """Return Russian titles of all fields by code."""
-    rows = session.execute(select(DealField.code, DealField.title)).all()
-    return {**PLAIN_TITLES, **{code: title for code, title in rows}}
+    rows = session.execute(select(DealField.code, DealField.title)).tuples()
+    return {**PLAIN_TITLES, **dict(rows.all())}

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from include.shared.errors import InvalidInput
+from include.shared.texts import storable
 
 LARGEST_SUM = Decimal("9999999999999.99")
 LONGEST_TEXT = 4000
@@ -92,7 +93,7 @@ def _text(title: str, _options: Mapping[str, Any], value: Any, _zone: str) -> st
     if not isinstance(value, str):
         msg = f"В поле «{title}» нужен текст."
         raise InvalidInput(msg)
-    if "\x00" in value or len(value) > LONGEST_TEXT:
+    if len(value) > LONGEST_TEXT or not storable(value):
         msg = f"В поле «{title}» слишком длинный текст (до {LONGEST_TEXT} знаков) или недопустимые знаки."
         raise InvalidInput(msg)
     return value.strip() or None
@@ -125,4 +126,4 @@ def parse_sum(title: str, value: Any) -> Decimal:
     if not amount.is_finite() or amount < 0 or amount > LARGEST_SUM or amount != amount.quantize(Decimal("0.01")):
         msg = f"В поле «{title}» нужна сумма от 0 до {LARGEST_SUM} с точностью до копейки."
         raise InvalidInput(msg)
-    return amount.quantize(Decimal("0.01"))
+    return abs(amount.quantize(Decimal("0.01")))  # «-0» is zero

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
+from include.companies.models import Company, Contact
 from include.deals.facts import current_visit, deal_facts, field_titles
 from include.deals.models import Deal, DealField, Funnel, Stage, StageVisit
 from include.deals.rules import clean_value, parse_sum
@@ -15,12 +18,13 @@ from include.process import lifecycle
 from include.process.models import ProcessCase
 from include.shared.errors import Conflict, InvalidInput, NotFound
 from include.shared.names import search_key
+from include.shared.texts import storable
 from include.shared.work import Work, jsonable
 from include.staff.models import Person
 from include.tasks import core as task_core
 
 PLAIN_FIELDS = {"amount": "Сумма сделки", "paid": "Сумма оплаты", "title": "Название"}
-LONGEST_TITLE = 300
+LONGEST_TITLE, LONGEST_KEY, LONGEST_REASON = 300, 500, 1000
 
 
 def create_deal(
@@ -34,26 +38,38 @@ def create_deal(
     fields: Mapping[str, Any] | None = None,
     source: str | None = None,
     request_key: str | None = None,
+    time_zone: str | None = None,
+    created_by: int | None = None,
 ) -> Deal:
     """Make a request a deal on «Не обработан» of its funnel (R002-9a); the same ``request_key`` joins the first deal.
 
-    ``funnel`` is its code or title. InvalidInput says what is wrong.
+    ``funnel`` is its code or title, ``created_by`` who registered it when a process acts for him. InvalidInput says
+    what is wrong.
     """
     if request_key:
+        if len(request_key) > LONGEST_KEY or not storable(request_key):
+            msg = "Ключ повтора слишком длинный или содержит недопустимые знаки."
+            raise InvalidInput(msg, "request_key")
+        work.session.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"deal/{request_key}"}
+        )
         made = work.session.scalars(select(Deal).where(Deal.request_key == request_key)).first()
         if made is not None:
             return made
-    title = (title or "").strip()
-    if not title or len(title) > LONGEST_TITLE or "\x00" in title:
-        msg = f"Назовите сделку (до {LONGEST_TITLE} знаков)."
-        raise InvalidInput(msg, "title")
+    title = _title(title)
     line = funnel_of(work, funnel)
     first = work.session.scalars(
         select(Stage).where(Stage.funnel_code == line.code).order_by(Stage.position).limit(1)
     ).one()
     active_person(work, responsible_id, "responsible_id")
-    case = ProcessCase(key="", kind="deal", title=title)
-    case.key = f"new-{id(case)}-{work.now.timestamp()}"
+    _known(work, Company, company_id, "company_id", "Такой компании нет.")
+    _known(work, Contact, contact_id, "contact_id", "Такого контакта нет.")
+    if source is not None and (len(source) > LONGEST_TITLE or not storable(source)):
+        msg = f"Откуда пришло обращение – до {LONGEST_TITLE} знаков."
+        raise InvalidInput(msg, "source")
+    case = ProcessCase(key=f"new-{uuid4()}", kind="deal", title=title)
+    if time_zone is not None:
+        case.time_zone = _time_zone(time_zone)
     work.session.add(case)
     work.session.flush()
     deal = Deal(
@@ -70,7 +86,7 @@ def create_deal(
         source=source,
         request_key=request_key,
         created_at=work.now,
-        created_by=work.actor.person_id,
+        created_by=created_by or work.actor.person_id,
     )
     work.session.add(deal)
     work.session.flush()
@@ -136,7 +152,7 @@ def set_fields(work: Work, deal_id: int, values: Mapping[str, Any]) -> dict[str,
     case = work.session.get_one(ProcessCase, deal.case_id)
     definitions = {one.code: one for one in work.session.scalars(select(DealField))}
     cleaned = {code: _clean(work, deal, definitions, code, value, case.time_zone) for code, value in values.items()}
-    before = {code: _present(deal, code) for code in cleaned}
+    before = {code: _present(deal, case, code) for code in cleaned}
     changed = {code: value for code, value in cleaned.items() if value != before[code]}
     if not changed:
         return {}
@@ -153,8 +169,14 @@ def set_fields(work: Work, deal_id: int, values: Mapping[str, Any]) -> dict[str,
     for code in changed:
         work.emit(
             "field_changed", f"on:field:{code}", case_id=deal.case_id, visit=f"field-{code}-{case.seq}",
-            payload={"field": code, "visit": visit.id},
+            payload={
+                "field": code, "visit_id": visit.id, "on_stage_id": deal.stage_id, "before": before[code],
+                "after": changed[code],
+            },
         )  # fmt: skip
+        definition = definitions.get(code)
+        if definition is not None and definition.kind == "person" and changed[code] is not None:
+            lifecycle.field_person_changed(work, deal.case_id, code, int(changed[code]))
     work.touch(deal.case_id)
     task_core.close_satisfied(work, deal.case_id, "изменены поля: " + ", ".join(titles.get(c, c) for c in changed))
     return changed
@@ -167,9 +189,13 @@ def change_responsible(work: Work, deal_id: int, person_id: int, reason: str) ->
     if deal.responsible_id == person_id:
         return deal
     before, deal.responsible_id = deal.responsible_id, person_id
+    reason = (reason or "").strip()
+    if len(reason) > LONGEST_REASON or not storable(reason):
+        msg = f"Причина – до {LONGEST_REASON} знаков."
+        raise InvalidInput(msg, "reason")
     work.audit(
         "deal.responsible_changed", "Ответственный изменён", entity="deal", entity_id=deal.id, case_id=deal.case_id,
-        before={"responsible": before}, after={"responsible": person_id}, reason=reason,
+        before={"responsible": before}, after={"responsible": person_id}, reason=reason or None,
     )  # fmt: skip
     lifecycle.responsible_changed(work, deal.case_id, person_id)
     return deal
@@ -221,14 +247,11 @@ def _enter(work: Work, deal: Deal, line: Funnel, stage: Stage, *, from_stage: St
     work.touch(deal.case_id)
 
 
-def _clean(
-    work: Work, deal: Deal, definitions: Mapping[str, DealField], code: str, value: Any, time_zone: str
-) -> Any:
+def _clean(work: Work, deal: Deal, definitions: Mapping[str, DealField], code: str, value: Any, time_zone: str) -> Any:
     if code == "title":
-        if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_TITLE or "\x00" in value:
-            msg = f"Назовите сделку (до {LONGEST_TITLE} знаков)."
-            raise InvalidInput(msg, code)
-        return value.strip()
+        return _title(value)
+    if code == "time_zone":
+        return _time_zone(value)
     if code in ("amount", "paid"):
         if value in (None, ""):
             return Decimal(0) if code == "paid" else None
@@ -246,12 +269,37 @@ def _clean(
     return cleaned
 
 
-def _present(deal: Deal, code: str) -> Any:
+def _title(value: Any) -> str:
+    title = value.strip() if isinstance(value, str) else ""
+    if not title or len(title) > LONGEST_TITLE or not storable(title):
+        msg = f"Назовите сделку (до {LONGEST_TITLE} знаков)."
+        raise InvalidInput(msg, "title")
+    return title
+
+
+def _time_zone(value: Any) -> str:
+    try:
+        return ZoneInfo(value).key
+    except (ValueError, TypeError, OSError, ZoneInfoNotFoundError) as error:
+        msg = "Часовой пояс пишется так: Europe/Samara."
+        raise InvalidInput(msg, "time_zone") from error
+
+
+def _known(work: Work, table: type[Company | Contact], one_id: int | None, field: str, said: str) -> None:
+    if one_id is not None and work.session.get(table, one_id) is None:
+        raise InvalidInput(said, field)
+
+
+def _present(deal: Deal, case: ProcessCase, code: str) -> Any:
+    if code == "time_zone":
+        return case.time_zone
     return getattr(deal, code) if code in PLAIN_FIELDS else deal.fields.get(code)
 
 
 def _store(deal: Deal, case: ProcessCase, code: str, value: Any) -> None:
-    if code in PLAIN_FIELDS:
+    if code == "time_zone":
+        case.time_zone = value
+    elif code in PLAIN_FIELDS:
         setattr(deal, code, value)
         if code == "title":
             deal.search_key, case.title = search_key(value), value

@@ -4,36 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import func, select, update
+from sqlalchemy import BigInteger, DateTime, Text, cast, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from include.notices.models import Notice
 from include.shared.work import Work
+from include.staff.models import Person
 
 
 def notify(
     work: Work, people: Iterable[int], text: str, *, key: str, case_id: int | None = None, task_id: int | None = None
 ) -> list[int]:
-    """Record one notice per person; a repeated key is joined, not doubled. Returns whom it told now."""
-    told: list[int] = []
-    for person_id in dict.fromkeys(people):
-        statement = (
-            insert(Notice)
-            .values(
-                key=f"{key}/{person_id}",
-                person_id=person_id,
-                text=text,
-                case_id=case_id,
-                task_id=task_id,
-                created_at=work.now,
-            )
-            .on_conflict_do_nothing(index_elements=[Notice.key])
-            .returning(Notice.id)
-        )
-        if work.session.scalar(statement) is not None:
-            told.append(person_id)
-    return told
+    """Record one notice per active person; a repeated key is joined, not doubled. Returns whom it told now."""
+    wanted = list(dict.fromkeys(people))
+    if not wanted:
+        return []
+    rows = select(
+        literal(f"{key}/").concat(cast(Person.id, Text)),
+        Person.id,
+        literal(text),
+        literal(case_id, BigInteger),
+        literal(task_id, BigInteger),
+        literal(work.now, DateTime(timezone=True)),
+    ).where(Person.id.in_(wanted), Person.active)
+    columns = ["key", "person_id", "text", "case_id", "task_id", "created_at"]
+    statement = insert(Notice).from_select(columns, rows).on_conflict_do_nothing(index_elements=[Notice.key])
+    told = set(work.session.scalars(statement.returning(Notice.person_id)))
+    return [one for one in wanted if one in told]
 
 
 def mark_read(work: Work, person_id: int, notice_ids: list[int] | None = None) -> int:

@@ -13,24 +13,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from include.deals.models import Deal, StageVisit
+from include.deals.models import Deal, Stage, StageVisit
 from include.process import forms, lifecycle
 from include.process.models import OutboxEvent, ProcessCase, ProcessInstance, ProcessScheme, StepAim, StepState
+from include.process.scheme import REPEAT_PREFIX, repeat_setting
 from include.process.step import Answer, Done, Fail, Skip, StepContext, Stop, Wait
 from include.process.words import WORDS
 from include.shared import clock, settings
 from include.shared.db import query_text
 from include.shared.errors import BackofficeError
 from include.shared.work import PROCESS, Work, jsonable, transaction
+from include.staff.models import Person
 from include.staff.services import head_of
 from include.tasks import core as task_core
 from include.tasks.models import Task
 
+BAD_FORM = "форма запуска повреждена: запустите процесс снова"
 WITHOUT_CASE = "прогон запущен без дела: процесс запускают стадия, форма или событие"
+FINISHED = "завершён"
 NOT_HAPPENED = "отмечено вручную, факт не наступил"
 BY_ADMINISTRATOR = "снято администратором"
 
@@ -59,89 +63,74 @@ class Begun:
 def record_scheme(session: Session, process: str, body: Mapping[str, Any]) -> int:
     """Keep the steps of a process as declared now (once per different declaration); returns the scheme's id."""
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    known = select(ProcessScheme.id).where(ProcessScheme.process == process, ProcessScheme.digest == digest)
+    found = session.scalar(known)
+    if found is not None:
+        return found
     values = {
         "process": process, "digest": digest, "title": body["title"], "number": body["number"], "body": dict(body),
     }  # fmt: skip
     session.execute(insert(ProcessScheme).values(values).on_conflict_do_nothing())
-    return session.scalars(
-        select(ProcessScheme.id).where(ProcessScheme.process == process, ProcessScheme.digest == digest)
-    ).one()
+    return session.scalars(known).one()
 
 
 def begin(event_id: int, process: str, scheme: Mapping[str, Any]) -> Begun:
     """Begin an instance of a process for an outbox event; repeated, it joins the one begun before.
 
-    A visit that is already over starts nothing (the instance is recorded as ended, with the reason). An instance of
-    an earlier visit that still keeps obligations ends here: its open tasks are joined by the new one (AG-6).
+    A visit that is already over starts nothing (the instance is recorded as ended, with the reason). What earlier
+    visits still owe goes on beside the new one until it comes to the same task and joins it (AG-6).
     """
     with transaction(PROCESS) as work:
         event = work.session.get_one(OutboxEvent, event_id)
         case = _case_of(work, event)
+        _declare_settings(work, process, scheme)  # before the case: whoever changes a setting locks it first, too
+        scheme_id = record_scheme(work.session, process, scheme)
         work.lock_case(case.id)
         made = _instance(work.session, process, case.id, event.visit)
         run_id = f"{case.key}-{event.visit}"
         if made is not None:
             return Begun(made.run_id if made.state == "live" else None, made.reason)
-        for setting in scheme.get("settings", []):
-            settings.declare(work, setting["code"], setting["title"], setting["kind"], setting["default"])
-        over = _visit_is_over(work, event)
-        if not over:
-            _end_earlier(work, process, case.id)
-        responsible = work.session.scalar(select(Deal.responsible_id).where(Deal.case_id == case.id))
-        instance = ProcessInstance(
-            process=process,
-            case_id=case.id,
-            visit=event.visit,
-            run_id=run_id,
-            scheme_id=record_scheme(work.session, process, scheme),
-            state="ended" if over else "live",
-            reason="сделка ушла со стадии раньше, чем процесс начался" if over else None,
-            stage_id=event.payload.get("stage_id"),
-            head_id=head_of(work.session, responsible) if responsible else None,
-            payload=event.payload,
-            started_at=work.now,
-            ended_at=work.now if over else None,
-        )
-        work.session.add(instance)
-        work.session.flush()
+        over = _over_because(work, event)
+        orphans = [] if over else lifecycle.begin_visit_anew(work, process, case.id)
+        instance = _add_instance(work, process, case, event.visit, run_id, scheme_id, event.payload, over)
+        for task in orphans:
+            task.instance_id = instance.id
+        said = "начат" if over is None else over
         work.audit(
-            "process.begun" if not over else "process.not_begun",
-            f"Процесс «{scheme['title']}»: " + ("начат" if not over else instance.reason or ""),
+            "process.begun" if over is None else "process.not_begun", f"Процесс «{scheme['title']}»: {said}",
             entity="process_instance", entity_id=instance.id, case_id=case.id,
         )  # fmt: skip
         work.touch(case.id)
-        return Begun(None if over else run_id, instance.reason)
+        return Begun(None if over else run_id, over)
 
 
-def look(process: str, run_id: str, step: str, spec: Mapping[str, Any]) -> Look:
-    """Do whatever the step has to do now and say how it stands; idempotent."""
+def look(process: str, run_id: str, step: str, spec: Mapping[str, Any], *, arrives: bool = True) -> Look:
+    """Do whatever the step has to do now and say how it stands; idempotent.
+
+    ``arrives`` is false when a trigger that has looked before looks again: only one that has just begun may take up
+    a step that ops have marked (after a clear), the dying trigger of the marked step may not.
+    """
     with transaction(PROCESS) as work:
-        instance = work.session.scalars(
-            select(ProcessInstance).where(ProcessInstance.process == process, ProcessInstance.run_id == run_id)
-        ).first()
-        if instance is None:
+        unchanged = _unchanged(work, process, run_id, step, spec)
+        if unchanged is not None:
+            return unchanged
+        case = _locked_case(work, process, run_id)
+        if case is None:
             return Look("failed", reason=WITHOUT_CASE)
-        work.lock_case(instance.case_id)
-        work.session.refresh(instance)
-        case = work.session.get_one(ProcessCase, instance.case_id)
-        row = work.session.scalars(
-            select(StepState).where(StepState.instance_id == instance.id, StepState.step == step)
-        ).first()
-        if row is None:
-            refused = _refusal(work, instance, step)
-            row = _new_row(work, instance, step, spec)
-            if refused is not None:
-                return _settle(work, case, instance, row, refused)
-        elif row.state in lifecycle.FINAL_STATES:
+        instance, steps = _instance_with_steps(work, process, run_id)
+        row = steps.get(step)
+        if row is not None and row.state in lifecycle.FINAL_STATES:
             return _final(case, row)
-        elif row.state in ("marked", "failed"):
-            refused = _refusal(work, instance, step)
-            if refused is not None:
-                return _settle(work, case, instance, row, refused)
+        if row is not None and row.state == "marked" and not arrives:
+            return Look("waiting", case.key, case.id, None, work.now)
+        refused = _refusal(work, instance, steps, step, spec) if row is None or row.state != "waiting" else None
+        if row is None:
+            row = steps[step] = _new_row(work, instance, step, spec)
+        elif row.state != "waiting":
             row.state, row.ended_at, row.reason, row.task_id = "waiting", None, None, _open_task(work, row)
         row.spec, row.comes_next = dict(spec), _next_in_words(spec)
-        context = StepContext(work=work, case=case, instance=instance, row=row, spec=dict(spec))
-        return _settle(work, case, instance, row, _answer(context))
+        context = StepContext(work=work, case=case, instance=instance, row=row, spec=dict(spec), steps=steps)
+        return _settle(work, case, instance, steps, row, refused if refused is not None else _answer(context))
 
 
 def adopt_form_run(
@@ -158,20 +147,21 @@ def adopt_form_run(
         if "scheme" not in spec:
             return Look("failed", reason=WITHOUT_CASE)
         try:
-            case, payload = forms.open_request(work, process, starter or None, json.loads(conf or "{}"))
+            filled = json.loads(conf or "{}")
+            if not isinstance(filled, dict):
+                return Look("failed", reason=BAD_FORM)
+            case, payload = forms.open_request(work, process, starter or None, filled)
         except BackofficeError as error:
             return Look("failed", reason=str(error))
-        instance = ProcessInstance(
-            process=process,
-            case_id=case.id,
-            visit=run_id,
-            run_id=run_id,
-            scheme_id=record_scheme(work.session, process, spec["scheme"]),
-            payload=payload,
-            started_at=work.now,
-        )
-        work.session.add(instance)
-        work.session.flush()
+        except ValueError:
+            return Look("failed", reason=BAD_FORM)
+        _declare_settings(work, process, spec["scheme"])
+        scheme_id = record_scheme(work.session, process, spec["scheme"])
+        instance = _add_instance(work, process, case, run_id, run_id, scheme_id, payload, None)
+        work.audit(
+            "process.begun", f"Процесс «{spec['scheme']['title']}»: начат из формы Airflow",
+            entity="process_instance", entity_id=instance.id, case_id=case.id,
+        )  # fmt: skip
         return None
 
 
@@ -193,6 +183,8 @@ def withdraw_step(process: str, run_id: str, step: str) -> None:
             return
         _withdraw_task(work, row)
         row.state, row.reason, row.ended_at, row.moment = "marked", BY_ADMINISTRATOR, work.now, None
+        row.waits_for, row.waits_on = None, []
+        lifecycle.drop_aims(work, [row.id])
         work.audit(
             "step.marked", f"Шаг «{row.title}» отмечен в Airflow вручную: {BY_ADMINISTRATOR}",
             entity="step", entity_id=row.id, case_id=instance.case_id,
@@ -220,7 +212,8 @@ def stale_cases(session: Session) -> list[str]:
 
 def next_moment(session: Session) -> datetime | None:
     """Return the earliest business moment that any live wait aims at."""
-    return session.scalar(text("SELECT min(moment) FROM step_state WHERE state = 'waiting' AND moment IS NOT NULL"))
+    found: datetime | None = session.scalar(select(func.min(StepState.moment)).where(StepState.state == "waiting"))
+    return found
 
 
 def _case_of(work: Work, event: OutboxEvent) -> ProcessCase:
@@ -238,17 +231,96 @@ def _instance(session: Session, process: str, case_id: int, visit: str) -> Proce
     ).first()
 
 
-def _visit_is_over(work: Work, event: OutboxEvent) -> bool:
-    if event.kind != "stage_entered":
-        return False
-    visit = work.session.get_one(StageVisit, event.payload["visit_id"], populate_existing=True)
-    return visit.left_at is not None
+def _over_because(work: Work, event: OutboxEvent) -> str | None:
+    """Return why there is nothing to begin any more, or None."""
+    if event.kind == "stage_entered":
+        visit = work.session.get_one(StageVisit, event.payload["visit_id"], populate_existing=True)
+        return "сделка ушла со стадии раньше, чем процесс начался" if visit.left_at is not None else None
+    stage = work.session.scalar(
+        select(Stage.kind).join(Deal, Deal.stage_id == Stage.id).where(Deal.case_id == event.case_id)
+    )
+    return lifecycle.LOST if stage == "lost" else None
 
 
-def _end_earlier(work: Work, process: str, case_id: int) -> None:
-    for instance in lifecycle.live_instances(work, case_id):
-        if instance.process == process:
-            lifecycle.end_instance(work, instance, "дело вошло сюда снова: работу ведёт новый заход")
+def _add_instance(
+    work: Work,
+    process: str,
+    case: ProcessCase,
+    visit: str,
+    run_id: str,
+    scheme_id: int,
+    payload: dict[str, Any],
+    over: str | None,
+) -> ProcessInstance:
+    responsible = work.session.scalar(select(Deal.responsible_id).where(Deal.case_id == case.id))
+    responsible = responsible or payload.get("responsible")
+    known = responsible is not None and work.session.get(Person, responsible) is not None
+    instance = ProcessInstance(
+        process=process,
+        case_id=case.id,
+        visit=visit,
+        run_id=run_id,
+        scheme_id=scheme_id,
+        state="live" if over is None else "ended",
+        reason=over,
+        stage_id=payload.get("stage_id"),
+        head_id=head_of(work.session, responsible) if known and responsible is not None else None,
+        payload=payload,
+        started_at=work.now,
+        ended_at=None if over is None else work.now,
+    )
+    work.session.add(instance)
+    work.session.flush()
+    return instance
+
+
+def _declare_settings(work: Work, process: str, scheme: Mapping[str, Any]) -> None:
+    declared = [dict(one) for one in scheme.get("settings", [])]
+    for one in declared:
+        if one["code"].startswith(REPEAT_PREFIX):
+            one["code"] = repeat_setting(process, one["code"].removeprefix(REPEAT_PREFIX))
+    if declared:
+        settings.declare_all(work, declared)
+
+
+def _unchanged(work: Work, process: str, run_id: str, step: str, spec: Mapping[str, Any]) -> Look | None:
+    """Answer a look at a wait that has seen all there is to see: one read, no lock (a restart looks at every wait)."""
+    found = work.session.execute(
+        select(ProcessCase.key, ProcessCase.id, StepState.moment, StepState.spec)
+        .join(ProcessInstance, ProcessInstance.case_id == ProcessCase.id)
+        .join(StepState, StepState.instance_id == ProcessInstance.id)
+        .where(
+            ProcessInstance.process == process,
+            ProcessInstance.run_id == run_id,
+            ProcessInstance.state == "live",
+            StepState.step == step,
+            StepState.state == "waiting",
+            StepState.looked_seq == ProcessCase.seq,
+            StepState.moment.is_(None) | (StepState.moment > work.now),
+        )
+    ).first()
+    if found is None or found.spec != spec:
+        return None
+    return Look("waiting", found.key, found.id, found.moment, work.now)
+
+
+def _locked_case(work: Work, process: str, run_id: str) -> ProcessCase | None:
+    return work.session.scalars(
+        select(ProcessCase)
+        .join(ProcessInstance, ProcessInstance.case_id == ProcessCase.id)
+        .where(ProcessInstance.process == process, ProcessInstance.run_id == run_id)
+        .with_for_update(of=ProcessCase, key_share=True)
+    ).first()
+
+
+def _instance_with_steps(work: Work, process: str, run_id: str) -> tuple[ProcessInstance, dict[str, StepState]]:
+    """Read an instance and its begun steps: after the lock, because what stood before it may have changed."""
+    rows = work.session.execute(
+        select(ProcessInstance, StepState)
+        .outerjoin(StepState, StepState.instance_id == ProcessInstance.id)
+        .where(ProcessInstance.process == process, ProcessInstance.run_id == run_id)
+    ).all()
+    return rows[0][0], {row.step: row for _, row in rows if row is not None}
 
 
 def _new_row(work: Work, instance: ProcessInstance, step: str, spec: Mapping[str, Any]) -> StepState:
@@ -269,28 +341,36 @@ def _new_row(work: Work, instance: ProcessInstance, step: str, spec: Mapping[str
     return row
 
 
-def _refusal(work: Work, instance: ProcessInstance, step: str) -> Answer | None:
+def _refusal(
+    work: Work, instance: ProcessInstance, steps: Mapping[str, StepState], step: str, spec: Mapping[str, Any]
+) -> Answer | None:
     """Return why a step must not begin: ended instance, stopped chain, or a fact before it that never happened."""
     if instance.state == "ended":
-        return Stop(instance.reason or "процесс окончен")
+        return Stop(instance.reason or lifecycle.OVER)
     scheme = work.session.get_one(ProcessScheme, instance.scheme_id)
     declared = {one["id"]: one for one in scheme.body["steps"]}
     upstream = declared.get(step, {}).get("upstream", [])
-    if not upstream:
-        return None
-    rows = {
-        row.step: row
-        for row in work.session.scalars(
-            select(StepState).where(StepState.instance_id == instance.id, StepState.step.in_(upstream))
-        )
-    }
     for before in upstream:
-        row = rows.get(before)
+        row = steps.get(before)
         if row is not None and row.state == "stopped":
             return Stop(row.reason or "работа до этого шага снята")
         if row is None or row.state not in lifecycle.FINAL_STATES:
             return Fail(f"{NOT_HAPPENED}: «{declared[before]['title']}»")
+    begins_late = instance.left_at is not None and step not in steps
+    if begins_late and not _follows_what_is_kept(instance, steps, upstream, spec):
+        return Stop(lifecycle.LEFT_STAGE)
     return None
+
+
+def _follows_what_is_kept(
+    instance: ProcessInstance, steps: Mapping[str, StepState], upstream: list[str], spec: Mapping[str, Any]
+) -> bool:
+    """Say whether a step belongs to an obligation that is kept though the deal has left the stage (AG-6)."""
+    kept = {one for one, row in steps.items() if row.word == "EmployeeTask" and row.state == "waiting"}
+    if kept & lifecycle.watched(dict(spec)):
+        return spec.get("lives") != "stage"
+    ends = (steps[one].ended_at for one in upstream)
+    return any(end is not None and instance.left_at is not None and end >= instance.left_at for end in ends)
 
 
 def _answer(context: StepContext) -> Answer:
@@ -301,11 +381,24 @@ def _answer(context: StepContext) -> Answer:
             return Skip("шаг добавлен позже, чем начался этот заход")
     if context.row.looked_seq == 0 and not context.holds(context.spec.get("only_if")):
         return Skip(context.spec.get("only_if_says") or "условие шага не выполнено")
-    return WORDS[context.spec["word"]].look(context)
+    word = WORDS[context.spec["word"]]
+    try:
+        if not word.acts:
+            return word.look(context)
+        with context.work.session.begin_nested():
+            return word.look(context)
+    except BackofficeError as refused:
+        return Fail(str(refused))
 
 
-def _settle(work: Work, case: ProcessCase, instance: ProcessInstance, row: StepState, answer: Answer) -> Look:
-    work.session.flush()
+def _settle(
+    work: Work,
+    case: ProcessCase,
+    instance: ProcessInstance,
+    steps: Mapping[str, StepState],
+    row: StepState,
+    answer: Answer,
+) -> Look:
     if isinstance(answer, Wait):
         if row.moment != answer.moment or (row.looked_seq == 0 and answer.aimed):
             _re_aim(work, row, answer)
@@ -314,46 +407,45 @@ def _settle(work: Work, case: ProcessCase, instance: ProcessInstance, row: StepS
         row.looked_seq = case.seq + (1 if case.id in work.touched else 0)
         return Look("waiting", case.key, case.id, answer.moment, work.now)
     state = {Done: "done", Skip: "skipped", Stop: "stopped", Fail: "failed"}[type(answer)]
+    aimed = row.looked_seq != 0
     row.state, row.ended_at, row.moment = state, work.now, None
     row.reason = None if isinstance(answer, Done) else answer.reason
     row.result = jsonable(answer.result) if isinstance(answer, Done) else None
     row.waits_for, row.waits_on = None, []
-    work.session.execute(
-        text("UPDATE step_aim SET superseded_at = :now WHERE step_id = :id AND superseded_at IS NULL"),
-        {"now": work.now, "id": row.id},
-    )
+    if aimed:
+        lifecycle.drop_aims(work, [row.id])
     work.touch(case.id)
-    work.session.flush()
-    _end_when_finished(work, instance)
+    _end_when_finished(work, instance, steps)
     return _final(case, row)
 
 
 def _re_aim(work: Work, row: StepState, answer: Wait) -> None:
-    changed = work.session.execute(
-        text("UPDATE step_aim SET superseded_at = :now WHERE step_id = :id AND superseded_at IS NULL RETURNING moment"),
-        {"now": work.now, "id": row.id},
+    """Supersede the present aim and keep the new one; an aim still ahead has been moved, one behind has come."""
+    closed = work.session.scalars(
+        update(StepAim)
+        .where(StepAim.step_id == row.id, StepAim.superseded_at.is_(None))
+        .values(superseded_at=work.now)
+        .returning(StepAim.moment)
     ).all()
-    work.session.add(
-        StepAim(
-            step_id=row.id,
-            moment=answer.moment,
-            reason=answer.aimed or ("дата изменена" if changed else "поставлено"),
-            aimed_at=work.now,
-        )
-    )
+    if answer.aimed is None:
+        return
+    moved = any(moment is not None and moment > work.now for moment in closed)
+    reason = f"перенесено: {answer.aimed}" if moved else answer.aimed
+    work.session.add(StepAim(step_id=row.id, moment=answer.moment, reason=reason, aimed_at=work.now))
 
 
-def _end_when_finished(work: Work, instance: ProcessInstance) -> None:
+def _end_when_finished(work: Work, instance: ProcessInstance, steps: Mapping[str, StepState]) -> None:
     if instance.state == "ended":
         return
     scheme = work.session.get_one(ProcessScheme, instance.scheme_id)
-    rows = work.session.execute(
-        select(StepState.step, StepState.state).where(StepState.instance_id == instance.id)
-    ).all()
-    states = {step: state for step, state in rows}
-    if all(states.get(one["id"]) in lifecycle.FINAL_STATES for one in scheme.body["steps"]):
-        instance.state, instance.ended_at = "ended", work.now
-        instance.reason = "сделка ушла со стадии" if instance.left_at else "завершён"
+    rows = [steps.get(one["id"]) for one in scheme.body["steps"]]
+    if any(row is None or row.state not in lifecycle.FINAL_STATES for row in rows):
+        return
+    work.session.flush()
+    lifecycle.withdraw_left_over(work, instance)
+    stopped = next((row.reason for row in rows if row is not None and row.state == "stopped"), None)
+    instance.state, instance.ended_at = "ended", work.now
+    instance.reason = lifecycle.LEFT_STAGE if instance.left_at else stopped or FINISHED
 
 
 def _final(case: ProcessCase, row: StepState) -> Look:

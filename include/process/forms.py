@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from include.deals.forms import ClientRequest
 from include.process.models import ProcessCase
 from include.shared import once
 from include.shared.errors import Forbidden, InvalidInput, NotFound
+from include.shared.texts import storable
 from include.shared.work import Work
 from include.staff.models import Account, Person
 from include.staff.services import Viewer, holders
@@ -80,7 +82,7 @@ def open_request(
     filled = _validated(form.model, data)
     starter = work.session.scalar(select(Account.person_id).where(Account.login == login)) if login else None
     subject = str(filled.get("subject") or form.title)
-    case = ProcessCase(key=f"new-{id(filled)}-{work.now.timestamp()}", kind="request", title=subject)
+    case = ProcessCase(key=f"new-{uuid4()}", kind="request", title=subject)
     work.session.add(case)
     work.session.flush()
     case.key = f"request-{case.id}"
@@ -91,6 +93,9 @@ def open_request(
 
 
 def _validated(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
+    if not storable(dict(data)):
+        msg = "В форме есть недопустимые знаки."
+        raise InvalidInput(msg)
     try:
         return model.model_validate({name: value for name, value in data.items() if value != ""}).model_dump()
     except ValidationError as error:

@@ -69,7 +69,14 @@ class ProcessInstance(Base):
         UniqueConstraint("process", "case_id", "visit"),
         UniqueConstraint("process", "run_id"),
         Index("ix_process_instance_live", "case_id", postgresql_where=text("state = 'live'")),
-        Index("uq_process_instance_one_live", "process", "case_id", unique=True, postgresql_where=text("state = 'live'")),
+        # one that has left its stage may still keep obligations (AG-6) beside the one of the new visit
+        Index(
+            "uq_process_instance_one_live",
+            "process",
+            "case_id",
+            unique=True,
+            postgresql_where=text("state = 'live' AND left_at IS NULL"),
+        ),
     )
 
     id: Mapped[Id]

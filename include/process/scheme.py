@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 LISTEN_PREFIX = "on:"
+REPEAT_PREFIX = "repeat:"  # in a scheme the process is not named yet: repeat:<step>
 
 
 def scheme_body(title: str, number: int, steps: Iterable[tuple[str, list[str], Mapping[str, Any]]]) -> dict[str, Any]:
@@ -20,7 +21,13 @@ def scheme_body(title: str, number: int, steps: Iterable[tuple[str, list[str], M
         }
         for step in _ordered({step: before for step, (before, _) in known.items()})
     ]
-    return {"title": title, "number": number, "steps": body, "settings": _settings(spec for _, spec in known.values())}
+    terms = _settings(spec for _, spec in known.values())
+    return {"title": title, "number": number, "steps": body, "settings": terms + _switches(title, known)}
+
+
+def repeat_setting(process: str, step: str) -> str:
+    """Return the code of the switch that gives a task anew at every entry of its stage (AG-6)."""
+    return f"{REPEAT_PREFIX}{process}.{step}"
 
 
 def _ordered(before: Mapping[str, list[str]]) -> list[str]:
@@ -28,10 +35,24 @@ def _ordered(before: Mapping[str, list[str]]) -> list[str]:
     left = dict(before)
     while left:
         ready = sorted(step for step, needs in left.items() if not set(needs) & set(left))
+        if not ready:
+            msg = f"Шаги ждут друг друга: {', '.join(sorted(left))}"
+            raise ValueError(msg)
         done.extend(ready)
         for step in ready:
             del left[step]
     return done
+
+
+def _switches(title: str, known: Mapping[str, tuple[list[str], Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "code": REPEAT_PREFIX + step, "title": f"{title}: ставить «{spec['title']}» заново при каждом заходе",
+            "kind": "switch", "default": spec.get("reentry") == "repeat",
+        }
+        for step, (_, spec) in sorted(known.items())
+        if spec["word"] == "EmployeeTask"
+    ]  # fmt: skip
 
 
 def _settings(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -9,17 +9,19 @@ from typing import Any
 
 from sqlalchemy import select
 
-from include.deals.facts import field_titles
 from include.process import rules
 from include.process.models import ProcessCase, ProcessInstance, StepState
 from include.shared import settings
+from include.shared.calendar import load_calendar
 from include.shared.errors import BackofficeError
 from include.shared.work import Work
-from include.shared.calendar import load_calendar
-from include.shared.working_time import Term, WorkCalendar, moment_of
+from include.shared.working_time import WORKING_UNITS, Term, WorkCalendar, moment_of
 from include.staff import services as staff
+from include.staff.models import Person
 from include.tasks import core as task_core
 from include.tasks.models import Task
+
+CALENDAR_TIME = WorkCalendar()  # enough for hours and days: nobody asks it which days work
 
 
 @dataclass(frozen=True)
@@ -76,16 +78,12 @@ class StepContext:
     instance: ProcessInstance
     row: StepState
     spec: dict[str, Any]
+    steps: dict[str, StepState] = field(default_factory=dict)  # the begun steps of this instance by id
 
     @cached_property
     def facts(self) -> dict[str, Any]:
         """The facts of the case as they are in this transaction."""
         return task_core.case_facts(self.work.session, self.case.id, self.instance)
-
-    @cached_property
-    def calendar(self) -> WorkCalendar:
-        """The working calendar."""
-        return load_calendar(self.work.session)
 
     @property
     def key(self) -> str:
@@ -94,9 +92,7 @@ class StepContext:
 
     def holds(self, condition: dict[str, Any] | None) -> bool:
         """Say whether a condition holds now."""
-        return not condition or not rules.unmet(
-            condition, self.facts, field_titles(self.work.session), self.work.now
-        )
+        return not condition or not rules.unmet(condition, self.facts, {}, self.work.now)
 
     def term(self, ref: dict[str, Any]) -> Term:
         """Return the present value of a term: the setting, else the literal of the process."""
@@ -107,9 +103,7 @@ class StepContext:
 
     def sibling(self, step: str) -> StepState | None:
         """Return the state of another step of this instance."""
-        return self.work.session.scalars(
-            select(StepState).where(StepState.instance_id == self.instance.id, StepState.step == step)
-        ).first()
+        return self.steps.get(step)
 
     def task_of(self, step: str) -> Task | None:
         """Return the task that a step of this instance gave or joined."""
@@ -118,9 +112,12 @@ class StepContext:
 
     def moment(self, ref: dict[str, Any], task: Task | None = None) -> datetime | None:
         """Return the moment a reference aims at now, or None while its base is unknown."""
-        return rules.aim(
-            ref, self._anchor(str(ref["base"]), task), self.term(ref["offset"]), self.calendar, self.case.time_zone
-        )
+        anchor = self._anchor(str(ref["base"]), task)
+        if anchor is None:
+            return None
+        term = self.term(ref["offset"])
+        calendar = load_calendar(self.work.session) if next(iter(term)) in WORKING_UNITS else CALENDAR_TIME
+        return rules.aim(ref, anchor, term, calendar, self.case.time_zone)
 
     def _anchor(self, base: str, task: Task | None) -> datetime | None:
         if base == "task":
@@ -134,33 +131,44 @@ class StepContext:
             return row.ended_at if row else None
         if base.startswith("field:"):
             return moment_of(self.facts.get(base.removeprefix("field:")), self.case.time_zone)
-        if base == "opened":
-            return self.row.opened_at
+        if base == "opened":  # a task's term counts from its giving, which may be later than the step's beginning
+            return self.work.now if self.spec["word"] == "EmployeeTask" else self.row.opened_at
         msg = f"Неизвестное начало отсчёта: {base}"
         raise ValueError(msg)
 
-    def people(self, address: str) -> list[int]:
-        """Return the active people behind an address; empty when there are none."""
+    def people(self, *addresses: str) -> list[int]:
+        """Return the active people behind addresses, each once, in their order; empty when there are none."""
+        found = list(dict.fromkeys(one for address in addresses for one in self._behind(address) if one is not None))
+        if not found:
+            return []
+        active = set(self.work.session.scalars(select(Person.id).where(Person.id.in_(found), Person.active)))
+        return [one for one in found if one in active]
+
+    def _behind(self, address: str) -> list[int | None]:
         session = self.work.session
-        if address == "responsible":
-            found = [self.facts.get("responsible")]
-        elif address == "head":
-            found = [self.instance.head_id]
-        elif address == "mover":
-            found = [self.facts.get("mover")]
-        elif address.startswith("field:"):
+        if address in ("responsible", "mover"):
+            return [self.facts.get(address)]
+        if address == "head":
+            return [self.head]
+        if address.startswith("field:"):
             name, _, role = address.removeprefix("field:").partition("|role:")
-            found = [self.facts.get(name)]
-            if found == [None] and role:
-                found = list(staff.holders(session, role))
-        elif address.startswith("role:"):
-            found = list(staff.holders(session, address.removeprefix("role:")))
-        elif address.startswith("person:"):
-            found = [int(address.removeprefix("person:"))]
-        else:
-            msg = f"Неизвестный адресат: {address}"
-            raise ValueError(msg)
-        return [one for one in found if one is not None and staff.person_of(session, one).active]
+            person = self.facts.get(name)
+            return [person] if person is not None or not role else list(staff.holders(session, role))
+        if address.startswith("role:"):
+            return list(staff.holders(session, address.removeprefix("role:")))
+        if address.startswith("person:"):
+            return [int(address.removeprefix("person:"))]
+        msg = f"Неизвестный адресат: {address}"
+        raise ValueError(msg)
+
+    @cached_property
+    def head(self) -> int | None:
+        """The head of this entry (AG-4); found anew when the one found before works here no more."""
+        head = self.work.session.get(Person, self.instance.head_id) if self.instance.head_id else None
+        if head is not None and not head.active:
+            responsible = self.facts.get("responsible")
+            self.instance.head_id = staff.head_of(self.work.session, responsible) if responsible else None
+        return self.instance.head_id
 
     def person(self, address: str) -> int:
         """Return the one person who gets the work; NobodyToAsk when there is none."""

@@ -12,45 +12,63 @@ from sqlalchemy import select
 from include.deals import services as deals
 from include.deals.models import Deal, Stage, StageVisit
 from include.notices.services import notify
-from include.process.models import ProcessInstance
+from include.process import lifecycle
+from include.process.models import StepState
+from include.process.scheme import repeat_setting
 from include.process.step import Answer, Done, Fail, NobodyToAsk, Skip, StepContext, Stop, Wait
 from include.shared import settings
-from include.shared.errors import BackofficeError, InvalidInput
-from include.staff.services import names
+from include.shared.errors import BackofficeError
+from include.staff.models import Person
 from include.tasks import core as task_core
 from include.tasks.models import Task
 
-LOOK_FOR_PEOPLE_EVERY = timedelta(minutes=10)
+LOOK_FOR_PEOPLE_EVERY = timedelta(days=1)  # a safety net: whatever brings a person (role, field) tells the case
+NOT_NEEDED = "не понадобилось: задача закрыта или снята"
 
 
 @dataclass(frozen=True)
 class Word:
-    """How a word answers: ``look`` is called again and again and must repeat no effect."""
+    """How a word answers: ``look`` is called again and again and must repeat no effect.
+
+    ``acts`` says that it calls services: what they refuse fails the step, and nothing of the attempt stays.
+    """
 
     look: Callable[[StepContext], Answer]
+    acts: bool = False
 
 
 def employee_task(step: StepContext) -> Answer:
     """Give a person a task once per visit (AG-6), then wait until it is closed; overdue tells the head (AG-4)."""
-    task = step.work.session.get(Task, step.row.task_id) if step.row.task_id else _join_or_give(step)
-    if isinstance(task, Wait):
-        return task
+    task, executor = _given(step)
+    if task is None:
+        found = _join_or_give(step)
+        if not isinstance(found, Task):
+            return found
+        task, executor = found, step.work.session.get_one(Person, found.executor_id)
+    if task.state == "open" and task.closes_itself and task.guard:
+        task_core.close_by_guard(step.work, task, f"шаг «{step.row.title}»", step.facts)
     if task.state == "done":
         return Done({"task": task.id})
     if task.state in ("withdrawn", "replaced"):
         return Stop(f"задача {task_core.STATE_TITLES[task.state]}: {task.close_reason or ''}".rstrip(": "))
-    if task.closes_itself and task.guard and not task_core.missing_for(step.work.session, task, step.work.now):
-        task_core.end(step.work, task, "done", "закрыта сама: условие выполнено", evidence={"facts": step.facts})
-        return Done({"task": task.id})
     due = task.due_at
     if due is not None and due <= step.work.now:
         _tell_overdue(step, task, due)
         due = None
-    who = names(step.work.session, {task.executor_id}).get(task.executor_id, "")
+    who = executor.short_name if executor is not None else ""
     return Wait(f"{who} выполнит «{task.title}»", [task.executor_id], due, "срок задачи" if due else None)
 
 
-def _join_or_give(step: StepContext) -> Task | Wait:
+def _given(step: StepContext) -> tuple[Task, Person] | tuple[None, None]:
+    if step.row.task_id is None:
+        return None, None
+    row = step.work.session.execute(
+        select(Task, Person).join(Person, Person.id == Task.executor_id).where(Task.id == step.row.task_id)
+    ).one()
+    return row[0], row[1]
+
+
+def _join_or_give(step: StepContext) -> Task | Stop | Wait:
     spec, work = step.spec, step.work
     origin = f"{step.instance.process}/{step.case.key}/"
     earlier = work.session.scalars(
@@ -58,26 +76,25 @@ def _join_or_give(step: StepContext) -> Task | Wait:
         .where(Task.case_id == step.case.id, Task.step == step.row.step, Task.key.startswith(origin, autoescape=True))
         .order_by(Task.id.desc())
     ).all()
-    topic = f"{step.instance.process}/{spec['topic']}" if not spec.get("shared_topic") else str(spec["topic"])
     open_one = next((task for task in earlier if task.state == "open"), None)
+    if open_one is not None and spec["reentry"] != "replace":
+        return _join_open(step, open_one)
     done_one = next((task for task in earlier if task.state == "done"), None)
-    repeats = settings.value_of(work.session, f"repeat:{step.instance.process}.{step.row.step}", spec["reentry"] == "repeat")
-    joined = open_one or (done_one if done_one is not None and not repeats else None)
-    if joined is not None:
-        joined.instance_id, step.row.task_id = step.instance.id, joined.id
-        work.touch(step.case.id)
-        return joined
+    if done_one is not None and not _repeats(step):
+        step.row.task_id = done_one.id
+        return done_one
     try:
         executor = step.person(spec["to"])
     except NobodyToAsk as nobody:
         return Wait(str(nobody), [], work.now + LOOK_FOR_PEOPLE_EVERY)
+    topic = f"{step.instance.process}/{spec['topic']}" if not spec.get("shared_topic") else str(spec["topic"])
     same_topic = work.session.scalars(
         select(Task).where(Task.case_id == step.case.id, Task.topic == topic, Task.state == "open")
     ).first()
     if same_topic is not None:
         task_core.end(work, same_topic, "replaced", f"поставлена новая задача «{step.row.title}»")
     attempt = sum(1 for task in earlier if task.key.startswith(f"{step.key}/")) + 1
-    due = step.moment(spec["due"]) if spec.get("due") else None
+    head = step.head
     task = Task(
         key=f"{step.key}/{attempt}",
         case_id=step.case.id,
@@ -89,18 +106,17 @@ def _join_or_give(step: StepContext) -> Task | Wait:
         description=spec.get("description", ""),
         addressed_to=spec["to"],
         executor_id=executor,
-        creator_id=step.instance.head_id,
-        due_at=due,
+        creator_id=head,
+        due_at=step.moment(spec["due"]) if spec.get("due") else None,
         state="open",
         on_leave=spec.get("on_leave", "cancel"),
-        stage_id=step.instance.stage_id,
+        stage_id=step.instance.stage_id or step.instance.payload.get("on_stage_id"),
         guard=spec.get("guard"),
         closes_itself=bool(spec.get("closes_itself")),
         result_fields={"fields": spec.get("result", [])},
         created_at=work.now,
     )
-    observers = [step.instance.head_id] if step.instance.head_id else []
-    task_core.give(work, task, observers)
+    task_core.give(work, task, [head] if head else [])
     notify(
         work,
         [executor],
@@ -113,54 +129,109 @@ def _join_or_give(step: StepContext) -> Task | Wait:
     return task
 
 
+def _repeats(step: StepContext) -> bool:
+    if step.spec["reentry"] == "replace":  # each event asks anew, whatever was done before (AG-7)
+        return True
+    code = repeat_setting(step.instance.process, step.row.step)
+    return bool(settings.value_of(step.work.session, code, step.spec["reentry"] == "repeat"))
+
+
+def _join_open(step: StepContext, task: Task) -> Task | Stop:
+    """Go on with an open task of an earlier visit; the instance that conducted it so far stops at it."""
+    rivals = step.work.session.scalars(
+        select(StepState).where(
+            StepState.task_id == task.id, StepState.instance_id != step.instance.id, StepState.state == "waiting"
+        )
+    ).all()
+    if any(one.instance_id > step.instance.id for one in rivals):
+        return Stop(lifecycle.NEW_VISIT)
+    lifecycle.stop(step.work, list(rivals), lifecycle.NEW_VISIT)
+    task.instance_id, step.row.task_id = step.instance.id, task.id
+    task_core.lead(step.work, task, step.head)
+    step.work.touch(step.case.id)
+    return task
+
+
 def _tell_overdue(step: StepContext, task: Task, due: datetime) -> None:
-    head = step.instance.head_id
-    if head is None or _alarm_tells_head_at(step, task, due):
+    head = step.people("head")
+    if not head or _alarm_tells_head_at(step, task, due):
         return
     text = f"Просрочена задача «{task.title}»: {step.case.title}"
-    notify(
-        step.work, [head], text, key=f"{task.key}/overdue/{due.isoformat()}", case_id=step.case.id, task_id=task.id
-    )
+    notify(step.work, head, text, key=f"{task.key}/overdue/{due.isoformat()}", case_id=step.case.id, task_id=task.id)
 
 
 def _alarm_tells_head_at(step: StepContext, task: Task, due: datetime) -> bool:
     return any(
-        "head" in alarm["tell"] and step.moment(alarm["at"], task) == due for alarm in step.spec.get("alarms", [])
+        step.moment(ref, task) == due
+        for alarm in step.spec.get("alarms", [])
+        if "head" in alarm["tell"]
+        for ref in _series(alarm["at"])
     )
 
 
 def alarm(step: StepContext) -> Answer:
-    """Tell people at a moment of a task that is still open; fires once, ends with its task (AG-1, AG-3)."""
-    of = step.sibling(step.spec["of"])
-    task = step.task_of(step.spec["of"])
+    """Tell people at a moment of a task that is still open; ends with its task (AG-1).
+
+    ``at`` may be a series of moments: each fires once; of several that are past only the latest fires (AG-3).
+    """
     outlives = step.spec.get("lives") == "stage"
-    if of is not None and of.state in ("done", "skipped", "stopped") and not outlives:
-        return Skip("не понадобилось: задача закрыта или снята")
-    if task is None:
+    watched = sorted(lifecycle.watched(step.spec))
+    rows = [step.sibling(one) for one in watched]
+    over = all(row is not None and row.state in lifecycle.FINAL_STATES for row in rows)
+    if over and not outlives:
+        return Skip(NOT_NEEDED)
+    given = [task for task in (step.task_of(one) for one in watched) if task is not None]
+    opened = [task for task in given if task.state == "open"]
+    if len(given) == len(watched) and not opened and not outlives:
+        return Skip(NOT_NEEDED)
+    task = next(iter(opened or (given if outlives else [])), None)
+    if task is None and not (outlives and over):
         return Wait("постановка задачи, за которой следит предупреждение")
-    if task.state != "open" and not outlives:
-        return Skip("не понадобилось: задача закрыта или снята")
-    moment = step.moment(step.spec["at"], task)
-    if moment is None:
+    aims = sorted(moment for ref in _series(step.spec["at"]) if (moment := step.moment(ref, task)) is not None)
+    if not aims:
         return Wait("взведено, даты нет", [], None, "дата не заполнена")
-    people = list(dict.fromkeys(one for address in step.spec["tell"] for one in step.people(address)))
-    if moment <= step.work.now:
-        text = step.spec["says"].format(task=task.title, case=step.case.title)
-        told = notify(
-            step.work, people, text, key=f"{step.key}/fired", case_id=step.case.id, task_id=task.id
-        )
+    people = step.people(*step.spec["tell"])
+    past = [moment for moment in aims if moment <= step.work.now]
+    if past:
+        _fire(step, task, past[-1], people)
+    ahead = aims[len(past) :]
+    if not ahead:
+        return Done({"told": people})
+    return Wait("наступит момент предупреждения", people, ahead[0], step.spec.get("why", "момент предупреждения"))
+
+
+def _fire(step: StepContext, task: Task | None, moment: datetime, people: list[int]) -> None:
+    """Fire once per moment: the key is the task's, so that a task joined by a new visit is not warned of again."""
+    already = (step.row.result or {}).get("fired")
+    if already is not None and datetime.fromisoformat(already) >= moment:
+        return
+    step.row.result = {"fired": moment.isoformat()}
+    text = step.spec["says"].format_map(_Said(task=task.title if task else "", case=step.case.title))
+    owner = f"{task.key}/{step.row.step}" if task is not None else step.key
+    key = f"{owner}/fired/{moment.isoformat()}"
+    told = notify(step.work, people, text, key=key, case_id=step.case.id, task_id=task.id if task else None)
+    if told or not people:
         step.work.audit(
             "alarm.fired", text, entity="step", entity_id=step.row.id, case_id=step.case.id,
             after={"told": told, "moment": moment},
         )  # fmt: skip
-        return Done({"told": people})
-    return Wait("наступит момент предупреждения", people, moment, step.spec.get("why", "момент предупреждения"))
+
+
+def _series(at: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return at if isinstance(at, list) else [at]
+
+
+class _Said(dict[str, str]):
+    """An unknown name in a text stays as it is written: a slip of the author must not stop a case."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{{{name}}}"
 
 
 def notify_people(step: StepContext) -> Answer:
     """Tell people something once."""
-    people = list(dict.fromkeys(one for address in step.spec["tell"] for one in step.people(address)))
-    text = step.spec["says"].format(case=step.case.title)
+    people = step.people(*step.spec["tell"])
+    text = step.spec["says"].format_map(_Said(case=step.case.title))
     notify(step.work, people, text, key=f"{step.key}/told", case_id=step.case.id)
     return Done({"told": people})
 
@@ -184,7 +255,7 @@ def set_field(step: StepContext) -> Answer:
 def move_stage(step: StepContext) -> Answer:
     """Move the deal to another stage, unless it has left the stage of this process meanwhile."""
     deal = _deal(step)
-    if step.instance.stage_id is not None and deal.stage_id != step.instance.stage_id:
+    if step.instance.left_at is not None or step.instance.stage_id not in (None, deal.stage_id):
         return Skip("сделка уже на другой стадии")
     deals.move_stage(step.work, deal.id, step.spec["stage"])
     return Done({"stage": step.spec["stage"]})
@@ -193,23 +264,53 @@ def move_stage(step: StepContext) -> Answer:
 def stage_sensor(step: StepContext) -> Answer:
     """Wait until the deal arrives at a stage, leaves the present one, or has stayed on it for a term."""
     deal = _deal(step)
-    stage = step.work.session.get_one(Stage, deal.stage_id)
     if step.spec.get("arrives"):
-        if stage.title == step.spec["arrives"]:
+        wanted = step.spec["arrives"]
+        if _has_been_on(step, deal, wanted):
             return Done()
-        return Wait(f"сделка придёт на стадию «{step.spec['arrives']}»", step.people("responsible"))
-    home = step.instance.stage_id or step.instance.payload.get("stage_id")
-    visit_id = step.instance.payload.get("visit_id")
-    visit = step.work.session.get(StageVisit, visit_id) if visit_id else None
-    left = deal.stage_id != home or (visit is not None and visit.left_at is not None)
+        return Wait(f"сделка придёт на стадию «{wanted}»", step.people("responsible"))
+    visit, stage = _visit_watched(step, deal)
     if step.spec.get("leaves"):
-        return Done() if left else Wait(f"сделка уйдёт со стадии «{stage.title}»", step.people("responsible"))
-    if left:
-        return Stop("сделка ушла со стадии")
+        if visit.left_at is not None:
+            return Done()
+        return Wait(f"сделка уйдёт со стадии «{stage.title}»", step.people("responsible"))
+    if visit.left_at is not None:
+        return Stop(lifecycle.LEFT_STAGE)
     moment = step.moment({"base": "opened", "offset": step.spec["stays_for"], "sign": 1})
     if moment is not None and moment <= step.work.now:
         return Done()
     return Wait("сделка всё ещё на стадии", [], moment, "срок пребывания на стадии")
+
+
+def _has_been_on(step: StepContext, deal: Deal, wanted: str) -> bool:
+    """Say whether the deal is on a stage, or was since the step began: a visit may be shorter than a look."""
+    return (
+        step.work.session.scalar(
+            select(StageVisit.id)
+            .join(Stage, Stage.id == StageVisit.stage_id)
+            .where(
+                StageVisit.deal_id == deal.id,
+                Stage.title == wanted,
+                StageVisit.left_at.is_(None) | (StageVisit.entered_at > step.row.opened_at),
+            )
+            .limit(1)
+        )
+        is not None
+    )
+
+
+def _visit_watched(step: StepContext, deal: Deal) -> tuple[StageVisit, Stage]:
+    """Return the stay that the process was begun by, else the one in which the step began."""
+    known = step.instance.payload.get("visit_id") or (step.row.result or {}).get("visit_id")
+    which = StageVisit.id == known if known else StageVisit.left_at.is_(None)
+    visit, stage = step.work.session.execute(
+        select(StageVisit, Stage)
+        .join(Stage, Stage.id == StageVisit.stage_id)
+        .where(StageVisit.deal_id == deal.id, which)
+    ).one()
+    if not known:
+        step.row.result = {"visit_id": visit.id}
+    return visit, stage
 
 
 def task_sensor(step: StepContext) -> Answer:
@@ -226,7 +327,8 @@ def task_sensor(step: StepContext) -> Answer:
     if task.state == "done":
         return Done({"task": task.id})
     if task.state == "open":
-        return Wait(f"выполнение задачи «{task.title}»", [task.executor_id], task.due_at, "срок задачи")
+        due = task.due_at if task.due_at is not None and task.due_at > step.work.now else None
+        return Wait(f"выполнение задачи «{task.title}»", [task.executor_id], due, "срок задачи" if due else None)
     return Wait("задача будет поставлена заново")
 
 
@@ -250,26 +352,25 @@ def field_sensor(step: StepContext) -> Answer:
 def create_deal(step: StepContext) -> Answer:
     """Make a registered request a deal on «Не обработан» (R002-9a); repeated, it joins the deal made first."""
     data = step.instance.payload["form"]
-    try:
-        deal = deals.create_deal(
-            step.work,
-            title=data["subject"],
-            funnel=data["direction"],
-            responsible_id=data["responsible_id"],
-            company_id=data.get("company_id"),
-            source=data.get("source"),
-            request_key=step.key,
-        )
-    except InvalidInput as error:
-        return Fail(str(error))
-    facts = {**step.instance.payload, "deal_id": deal.id, "responsible": deal.responsible_id, "link": f"/backoffice/deals/{deal.id}"}
-    step.instance.payload = facts
+    deal = deals.create_deal(
+        step.work,
+        title=data["subject"],
+        funnel=data["direction"],
+        responsible_id=data["responsible_id"],
+        company_id=data.get("company_id"),
+        source=data.get("source"),
+        request_key=step.key,
+        created_by=step.instance.payload.get("started_by"),
+    )
+    link = f"/backoffice/deals/{deal.id}"
+    made = {"deal_id": deal.id, "responsible": deal.responsible_id, "link": link}
+    step.instance.payload = {**step.instance.payload, **made}
     return Done({"deal": deal.id})
 
 
 def check_starter(step: StepContext) -> Answer:
     """Check again that whoever started a form process had the right to (design.md §5)."""
-    from include.process.forms import may_start
+    from include.process.forms import may_start  # noqa: PLC0415 - forms and words know each other
 
     starter = step.instance.payload.get("started_by")
     if may_start(step.work.session, step.instance.process, starter):
@@ -289,15 +390,12 @@ WORDS: dict[str, Word] = {
     "EmployeeTask": Word(employee_task),
     "Alarm": Word(alarm),
     "Notify": Word(notify_people),
-    "SetField": Word(set_field),
-    "MoveStage": Word(move_stage),
+    "SetField": Word(set_field, acts=True),
+    "MoveStage": Word(move_stage, acts=True),
     "StageSensor": Word(stage_sensor),
     "TaskSensor": Word(task_sensor),
     "DateSensor": Word(date_sensor),
     "FieldSensor": Word(field_sensor),
-    "CreateDeal": Word(create_deal),
+    "CreateDeal": Word(create_deal, acts=True),
     "CheckStarter": Word(check_starter),
 }
-
-HUMAN_WORDS = frozenset({"EmployeeTask"})
-__all__ = ["HUMAN_WORDS", "WORDS", "ProcessInstance", "Word"]

@@ -49,7 +49,7 @@ def database_url() -> str:
 
 @lru_cache(maxsize=4)
 def _engine(url: str) -> Engine:
-    import include.models  # noqa: F401 - every process needs the whole metadata, whatever it imported itself
+    import include.models  # noqa: F401, PLC0415 - every process needs the whole metadata, whatever it imported itself
 
     return create_engine(
         url,

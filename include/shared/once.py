@@ -21,10 +21,7 @@ def joined(work: Work, kind: str, key: str | None) -> int | None:
     number = _number(work, kind, key)
     work.session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
     made = work.session.scalar(
-        select(Audit.after)
-        .where(Audit.entity == ENTITY, Audit.entity_id == number)
-        .order_by(Audit.id)
-        .limit(1)
+        select(Audit.after).where(Audit.entity == ENTITY, Audit.entity_id == number).order_by(Audit.id).limit(1)
     )
     return None if made is None else int(made["made"])
 

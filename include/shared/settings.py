@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from include.shared.db import query_text
 from include.shared.errors import InvalidInput, NotFound
 from include.shared.models import Setting
+from include.shared.texts import storable
 from include.shared.work import Work, jsonable
 
 KINDS = {"term", "switch", "number", "role", "text"}
@@ -23,19 +26,36 @@ def value_of(session: Session, code: str, default: Any) -> Any:
 
 def declare(work: Work, code: str, title: str, kind: str, default: Any) -> None:
     """Make a setting known (shown on the settings page) without touching a value that staff changed."""
-    if kind not in KINDS:
-        msg = f"Неизвестный вид настройки: {kind}."
-        raise InvalidInput(msg)
-    statement = insert(Setting).values(code=code, title=title, kind=kind, value=default, default=default)
-    work.session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[Setting.code], set_={"title": title, "default": default}, where=Setting.changed_at.is_(None)
-        )
+    declare_all(work, [{"code": code, "title": title, "kind": kind, "default": default}])
+
+
+def declare_all(work: Work, declared: Sequence[Mapping[str, Any]]) -> None:
+    """Make settings known; those that are known already cost one read and lock nothing."""
+    for one in declared:
+        if one["kind"] not in KINDS:
+            msg = f"Неизвестный вид настройки: {one['kind']}."
+            raise InvalidInput(msg)
+    codes = [one["code"] for one in declared]
+    rows = work.session.execute(
+        select(Setting.code, Setting.title, Setting.default, Setting.changed_at).where(Setting.code.in_(codes))
     )
+    known = {code: (title, default, changed_at) for code, title, default, changed_at in rows}
+    for one in sorted(declared, key=lambda one: str(one["code"])):
+        title, default, changed_at = known.get(one["code"], (None, None, None))
+        if changed_at is not None or (title, default) == (one["title"], one["default"]):
+            continue
+        new = {"title": one["title"], "default": one["default"], "value": one["default"]}
+        statement = insert(Setting).values(code=one["code"], kind=one["kind"], **new)
+        work.session.execute(
+            statement.on_conflict_do_update(index_elements=[Setting.code], set_=new, where=Setting.changed_at.is_(None))
+        )
 
 
 def change(work: Work, code: str, value: Any) -> None:
-    """Change a setting with audit; NotFound for an unknown code, InvalidInput for a value of another kind."""
+    """Change a setting with audit; the waits that read it re-aim.
+
+    NotFound for an unknown code, InvalidInput for a value of another kind.
+    """
     row = work.session.get(Setting, code, with_for_update=True)
     if row is None:
         msg = f"Настройки «{code}» нет."
@@ -50,6 +70,8 @@ def change(work: Work, code: str, value: Any) -> None:
         before={code: before},
         after={code: row.value},
     )
+    for case_id in work.session.scalars(text(query_text("process/cases_with_setting")), {"code": code}):
+        work.touch(case_id)
 
 
 UNITS = {"minutes", "hours", "days", "working_days", "working_hours"}
@@ -66,8 +88,8 @@ def check_value(kind: str, value: Any) -> None:
         ),
         "switch": isinstance(value, bool),
         "number": isinstance(value, int) and not isinstance(value, bool),
-        "role": isinstance(value, str),
-        "text": isinstance(value, str),
+        "role": isinstance(value, str) and storable(value),
+        "text": isinstance(value, str) and storable(value),
     }
     if not fits[kind]:
         msg = (

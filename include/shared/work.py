@@ -50,7 +50,7 @@ class Work:
 
     def lock_case(self, case_id: int) -> None:
         """Lock a case so that its changes come one after another; always the first lock of a change."""
-        self.session.execute(text("SELECT 1 FROM process_case WHERE id = :id FOR UPDATE"), {"id": case_id})
+        self.session.execute(text("SELECT 1 FROM process_case WHERE id = :id FOR NO KEY UPDATE"), {"id": case_id})
 
     def touch(self, case_id: int) -> None:
         """Say that a case has changed: at commit its waits are told to look again."""
@@ -121,7 +121,8 @@ class Work:
             keys = list(
                 self.session.scalars(
                     text(
-                        "WITH locked AS (SELECT id FROM process_case WHERE id = ANY(:ids) ORDER BY id FOR UPDATE)"
+                        "WITH locked AS"
+                        " (SELECT id FROM process_case WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE)"
                         " UPDATE process_case SET seq = seq + 1 FROM locked WHERE process_case.id = locked.id"
                         " RETURNING process_case.key"
                     ),

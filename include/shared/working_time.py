@@ -10,14 +10,20 @@ from zoneinfo import ZoneInfo
 
 DAY_STARTS = time(9, 0)
 DAY_ENDS = time(18, 0)
+WORKING_UNITS = frozenset({"working_days", "working_hours"})
 Term = dict[str, int]  # exactly one unit: {"hours": 5}, {"working_days": 1} …
 
 
-@lru_cache(maxsize=1)
-def _russia() -> Any:
-    import holidays  # heavy, and DAG files import this module for its types only
+@lru_cache(maxsize=200)
+def _working_days(year: int) -> frozenset[date]:
+    """Return the days that work in a year; each year has a calendar of its own: a growing one is not thread-safe."""
+    import holidays  # noqa: PLC0415 - heavy, and DAG files import this module for its types only
 
-    return holidays.country_holidays("RU")
+    calendar = holidays.country_holidays("RU", years=year, expand=False)
+    first = date(year, 1, 1)
+    length = (date(year + 1, 1, 1) - first).days
+    days = (first + timedelta(days=number) for number in range(length))
+    return frozenset(day for day in days if calendar.is_working_day(day))
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class WorkCalendar:
         """Say whether people work on this day."""
         if day in self.overrides:
             return self.overrides[day]
-        return bool(_russia().is_working_day(day))
+        return day in _working_days(day.year)
 
     def add(self, start: datetime, term: Term, time_zone: str) -> datetime:
         """Return the aware UTC moment ``term`` after ``start``; a negative number counts backwards."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from include.deals.facts import deal_facts, field_titles
-from include.deals.models import Deal
+from include.deals.facts import case_deal_facts, field_titles
+from include.notices.services import notify
 from include.process.models import ProcessCase, ProcessInstance
 from include.process.rules import fields_of, unmet
 from include.shared.errors import Missing
@@ -22,12 +22,12 @@ STATE_TITLES = {"open": "в работе", "done": "выполнена", "withdr
 
 
 def case_facts(session: Session, case_id: int, instance: ProcessInstance | None = None) -> dict[str, Any]:
-    """Return the facts of any case: of its deal, or of what the process was started with."""
-    deal = session.scalars(select(Deal).where(Deal.case_id == case_id)).first()
-    if deal is not None:
-        return deal_facts(session, deal)
-    case = session.get_one(ProcessCase, case_id)
+    """Return the facts of any case: of its deal (as the process's visit saw it), or of what the process began with."""
     payload = instance.payload if instance is not None else {}
+    facts = case_deal_facts(session, case_id, payload.get("visit_id"))
+    if facts is not None:
+        return facts
+    case = session.get_one(ProcessCase, case_id)
     return {"title": case.title, "time_zone": case.time_zone, "link": None, **payload}
 
 
@@ -78,26 +78,67 @@ def end(
     work.session.flush()
 
 
-def missing_for(session: Session, task: Task, now: datetime) -> list[Missing]:
+def missing_for(session: Session, task: Task, now: datetime, facts: Mapping[str, Any] | None = None) -> list[Missing]:
     """Return what the task's guard still misses; empty when it may be closed."""
     if not task.guard:
         return []
-    instance = session.get(ProcessInstance, task.instance_id) if task.instance_id else None
-    return unmet(task.guard, case_facts(session, task.case_id, instance), field_titles(session), now)
+    if facts is None:
+        instance = session.get(ProcessInstance, task.instance_id) if task.instance_id else None
+        facts = case_facts(session, task.case_id, instance)
+    missing = unmet(task.guard, facts, {}, now)
+    return unmet(task.guard, facts, field_titles(session), now) if missing else []
+
+
+def close_by_guard(work: Work, task: Task, because: str, facts: Mapping[str, Any] | None = None) -> bool:
+    """Close an open task that closes itself when its guard holds, keeping the evidence (★26); says whether it did."""
+    if task.state != "open" or not task.closes_itself or not task.guard:
+        return False
+    if facts is None:
+        instance = work.session.get(ProcessInstance, task.instance_id) if task.instance_id else None
+        facts = case_facts(work.session, task.case_id, instance)
+    if missing_for(work.session, task, work.now, facts):
+        return False
+    evidence = {"because": because, "facts": {name: facts.get(name) for name in sorted(fields_of(task.guard))}}
+    end(work, task, "done", "закрыта сама: условие выполнено", evidence=evidence)
+    return True
 
 
 def close_satisfied(work: Work, case_id: int, because: str) -> list[Task]:
-    """Close the case's tasks that close themselves once their guard holds, keeping the evidence (★26)."""
+    """Close the case's tasks that close themselves once their guard holds."""
     open_tasks = work.session.scalars(
         select(Task).where(Task.case_id == case_id, Task.state == "open", Task.closes_itself).order_by(Task.id)
     ).all()
-    closed = []
-    for task in open_tasks:
-        if task.guard and not missing_for(work.session, task, work.now):
-            facts = case_facts(work.session, case_id)
-            evidence = {"because": because, "facts": {name: facts.get(name) for name in sorted(fields_of(task.guard))}}
-            end(work, task, "done", "закрыта сама: условие выполнено", evidence=evidence)
-            closed.append(task)
-    return closed
+    return [task for task in open_tasks if close_by_guard(work, task, because)]
 
 
+def move(work: Work, task: Task, person_id: int, text_: str, notice: str, reason: str | None = None) -> None:
+    """Give an open task to another executor: audit, a notice to him, and its waits look again."""
+    before, task.executor_id = task.executor_id, person_id
+    work.audit(
+        "task.moved", text_, entity="task", entity_id=task.id, case_id=task.case_id,
+        before={"executor": before}, after={"executor": person_id}, reason=reason,
+    )  # fmt: skip
+    key = f"{task.key}/moved/{work.now.isoformat()}"
+    notify(work, [person_id], notice, key=key, case_id=task.case_id, task_id=task.id)
+    work.touch(task.case_id)
+    work.session.flush()
+
+
+def lead(work: Work, task: Task, head_id: int | None) -> None:
+    """Put a head in as creator and observer of a task instead of the one before him (AG-4)."""
+    before = task.creator_id
+    if before == head_id:
+        return
+    task.creator_id = head_id
+    if before is not None:
+        work.session.execute(
+            delete(TaskObserver).where(TaskObserver.task_id == task.id, TaskObserver.person_id == before)
+        )
+    if head_id is not None and head_id != task.executor_id:
+        row = insert(TaskObserver).values(task_id=task.id, person_id=head_id)
+        work.session.execute(row.on_conflict_do_nothing())
+    work.audit(
+        "task.head_changed", f"У задачи «{task.title}» другой руководитель", entity="task", entity_id=task.id,
+        case_id=task.case_id, before={"creator": before}, after={"creator": head_id},
+    )  # fmt: skip
+    work.session.flush()

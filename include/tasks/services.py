@@ -11,16 +11,17 @@ from sqlalchemy import select
 from include.deals import services as deals
 from include.deals.models import Deal
 from include.deals.rules import clean_value
-from include.notices.services import notify
 from include.process.models import ProcessCase
 from include.shared.errors import Conflict, Forbidden, GuardRefused, InvalidInput, NotFound
-from include.shared.work import Work
+from include.shared.texts import storable
+from include.shared.work import Work, jsonable
 from include.shared.working_time import moment_of
 from include.staff.services import Viewer, person_of, require_over
 from include.tasks import core
 from include.tasks.models import Task, TaskObserver, TermChange
 
 LATEST_TERM = timedelta(days=3660)
+LONGEST_REASON = 1000
 
 
 def close_task(work: Work, watcher: Viewer, task_id: int, values: Mapping[str, Any] | None = None) -> Task:
@@ -37,7 +38,8 @@ def close_task(work: Work, watcher: Viewer, task_id: int, values: Mapping[str, A
         msg = f"Задача уже {core.STATE_TITLES[task.state]}: {task.close_reason or 'без причины'}."
         raise Conflict(msg)
     result = _clean_result(work, task, values or {})
-    if task.state != "open":  # filling its fields may have closed it: its guard came true
+    if task.state == "done":  # filling its fields has closed it: its guard came true
+        task.result, task.closed_by = jsonable(result), watcher.person_id
         return task
     missing = core.missing_for(work.session, task, work.now)
     if missing:
@@ -51,12 +53,9 @@ def change_term(work: Work, watcher: Viewer, task_id: int, due: Any, reason: str
     task = _locked(work, task_id)
     require_over(work.session, watcher, task.executor_id, "менять срок")
     _require_open(task)
-    reason = (reason or "").strip()
+    reason = _reason(reason)
     if not reason:
         msg = "Напишите, почему меняется срок."
-        raise InvalidInput(msg, "reason")
-    if len(reason) > 1000 or "\x00" in reason:
-        msg = "Причина – до 1000 знаков."
         raise InvalidInput(msg, "reason")
     moment = _term(work, task, due)
     change = TermChange(
@@ -88,16 +87,9 @@ def reassign(work: Work, watcher: Viewer, task_id: int, person_id: int, reason: 
         raise InvalidInput(msg, "person_id")
     if task.executor_id == person_id:
         return task
-    before, task.executor_id, task.addressed_to = task.executor_id, person_id, f"person:{person_id}"
-    work.audit(
-        "task.moved", f"Задача «{task.title}» передана: {person.short_name}", entity="task", entity_id=task.id,
-        case_id=task.case_id, before={"executor": before}, after={"executor": person_id}, reason=reason or None,
-    )  # fmt: skip
-    notify(
-        work, [person_id], f"Вам передана задача «{task.title}»", key=f"{task.key}/moved/{work.now.isoformat()}",
-        case_id=task.case_id, task_id=task.id,
-    )  # fmt: skip
-    work.touch(task.case_id)
+    task.addressed_to = f"person:{person_id}"
+    said = f"Задача «{task.title}» передана: {person.short_name}"
+    core.move(work, task, person_id, said, f"Вам передана задача «{task.title}»", _reason(reason) or None)
     return task
 
 
@@ -123,6 +115,14 @@ def _locked(work: Work, task_id: int) -> Task:
     work.lock_case(task.case_id)
     work.session.refresh(task)
     return task
+
+
+def _reason(value: Any) -> str:
+    reason = value.strip() if isinstance(value, str) else ""
+    if len(reason) > LONGEST_REASON or not storable(reason):
+        msg = f"Причина – до {LONGEST_REASON} знаков."
+        raise InvalidInput(msg, "reason")
+    return reason
 
 
 def _require_open(task: Task) -> None:
@@ -159,9 +159,14 @@ def _clean_result(work: Work, task: Task, values: Mapping[str, Any]) -> dict[str
             raise InvalidInput(msg, code)
         if cleaned is not None:
             result[code] = cleaned
-    bound = {one["deal_field"]: result[code] for code, one in fields.items() if one.get("deal_field") and code in result}
+    bound = {
+        one["deal_field"]: result[code] for code, one in fields.items() if one.get("deal_field") and code in result
+    }
     if bound:
-        deal_id = work.session.scalars(select(Deal.id).where(Deal.case_id == task.case_id)).one()
+        deal_id = work.session.scalar(select(Deal.id).where(Deal.case_id == task.case_id))
+        if deal_id is None:
+            msg = "Результат этой задачи пишется в сделку, а у дела её нет."
+            raise Conflict(msg)
         deals.set_fields(work, deal_id, bound)
         work.session.refresh(task)
     return result

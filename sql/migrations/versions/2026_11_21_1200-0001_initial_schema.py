@@ -389,7 +389,7 @@ def upgrade() -> None:
         "process_instance",
         ["process", "case_id"],
         unique=True,
-        postgresql_where=sa.text("state = 'live'"),
+        postgresql_where=sa.text("state = 'live' AND left_at IS NULL"),
     )
     op.create_table(
         "role_holder",
@@ -663,7 +663,9 @@ def downgrade() -> None:
     op.drop_index("ix_role_holder_person_id", table_name="role_holder")
     op.drop_table("role_holder")
     op.drop_index(
-        "uq_process_instance_one_live", table_name="process_instance", postgresql_where=sa.text("state = 'live'")
+        "uq_process_instance_one_live",
+        table_name="process_instance",
+        postgresql_where=sa.text("state = 'live' AND left_at IS NULL"),
     )
     op.drop_index("ix_process_instance_live", table_name="process_instance", postgresql_where=sa.text("state = 'live'"))
     op.drop_table("process_instance")
