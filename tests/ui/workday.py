@@ -179,7 +179,7 @@ def _later(one: Any, made: Mapping[str, int], act: Any) -> None:
     from include.shared.work import transaction
 
     if isinstance(act, plan.Close):
-        start._close(one, made[one.key], act, lambda said: None)
+        start._close(one, made[one.key], act, lambda _: None)
         return
     with transaction(start._viewer(act.by).actor) as work:
         if act.fields:

@@ -39,13 +39,9 @@ TEMPLATES = FilePath(__file__).resolve().parents[1] / "templates"
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return the templates with everything escaped by default."""
-    made = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     made.filters.update(written.FILTERS)
-    made.globals.update(
-        root=ROOT, static=f"{ROOT}/static", vendor=f"{ROOT}/vendor", office_zone=written.OFFICE_ZONE
-    )
+    made.globals.update(root=ROOT, static=f"{ROOT}/static", vendor=f"{ROOT}/vendor", office_zone=written.OFFICE_ZONE)
     return made
 
 
@@ -90,7 +86,7 @@ def page(
     quick: bool = False,
     **context: Any,
 ) -> HTMLResponse:
-    """Return a page in the frame of the product; a flash message is shown once; ``quick`` reads nothing from the database."""
+    """Return a page in its frame; a flash message is shown once; ``quick`` keeps off the database."""
     flash = _flash_of(request)
     frame: dict[str, Any] = {
         "viewer": viewer, "active": active, "nav": _navigation(viewer), "flash": flash, "here": _here(request),

@@ -68,9 +68,7 @@ def open_notice(request: Request, viewer: StaffViewer, notice_id: RowId) -> Resp
     """Mark a notice as read and go to what it is about."""
     with transaction(viewer.actor) as work:
         services.read_notices(work, viewer, [notice_id])
-        seen = next(
-            (one for one in day.notices(work.session, viewer, limit=1, before_id=notice_id + 1)), None
-        )
+        seen = next((one for one in day.notices(work.session, viewer, limit=1, before_id=notice_id + 1)), None)
     link = seen.link if seen is not None and seen.id == notice_id else None
     return done(request, local_address(link, f"{ROOT}/notices"))
 

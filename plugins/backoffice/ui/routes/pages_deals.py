@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
 from backoffice.ui import format as written
@@ -17,7 +17,6 @@ from backoffice.ui.routes.pages_common import (
     PageNumber,
     RowId,
     address,
-    all_people,
     clean_query,
     done,
     identity,
@@ -26,7 +25,7 @@ from backoffice.ui.routes.pages_common import (
     page_number,
     people_choices,
 )
-from backoffice.ui.security import StaffViewer
+from backoffice.ui.security import StaffViewer, staff
 from include.shared import clock
 from include.shared.errors import BackofficeError, Forbidden, InvalidInput, NotFound
 from include.shared.work import reading, transaction
@@ -40,8 +39,8 @@ router = APIRouter()
 SCOPES = {"mine": "Мои", "all": "Все"}
 
 
-@router.get("/board")
-def first_board(viewer: StaffViewer) -> Response:
+@router.get("/board", dependencies=[Depends(staff)])
+def first_board() -> Response:
     """Lead to the board of the first direction."""
     with reading() as session:
         lines = directory.funnels(session)
@@ -53,26 +52,29 @@ def first_board(viewer: StaffViewer) -> Response:
 
 @router.get("/board/{funnel}")
 def board(
-    request: Request, viewer: StaffViewer, funnel: str, who: str = "all", q: str = "", stage: str = ""
+    request: Request, viewer: StaffViewer, funnel: str, who: str = "all", q: str = "", stage: str = "", person: str = ""
 ) -> Response:
     """Show the stages of a direction with their deals."""
     who, query = who if who in SCOPES else "all", clean_query(q)
     with reading() as session:
         now = clock.now(session)
-        filters = boards.DealFilter(query=query, mine=who == "mine")
+        chosen = identity(person)
+        filters = boards.DealFilter(query=query, mine=who == "mine", responsible_id=chosen)
         shown = boards.board(session, viewer, funnel, now, filters=filters)
         lines = directory.funnels(session)
+        leads = viewer.is_admin or bool(viewer.led_departments)
+        people = {str(one.id): one.name for one in directory.people(session)} if leads else {}
     codes = [one.stage.code for one in shown.columns]
     first_filled = next((one.stage.code for one in shown.columns if one.count), codes[0] if codes else "")
+    kept = {"who": who, "q": query, "stage": stage if stage in codes else "", "person": chosen}
     open_columns = [one for one in shown.columns if one.stage.kind == "open"]
     return page(
         request, viewer, "board.html", active="board", board=shown, funnels=lines, who=who, q=query, now=now,
         scopes=SCOPES.items(), shown=stage if stage in codes else first_filled,
+        people=people, person=str(chosen or ""),
         open_count=sum(one.count for one in open_columns),
         open_sum=sum((one.amount for one in open_columns), Decimal(0)),
-        address=lambda **new: address(
-            f"/board/{shown.funnel.code}", **{"who": who, "q": query, "stage": stage if stage in codes else "", **new}
-        ),
+        address=lambda **new: address(f"/board/{shown.funnel.code}", **{**kept, **new}),
     )  # fmt: skip
 
 
@@ -95,9 +97,7 @@ def deals(
         )  # fmt: skip
 
     def here(**new: Any) -> str:
-        return address(
-            "/deals", **{"q": query, "who": who, "funnel": funnel, "stage": stage, "page": number, **new}
-        )
+        return address("/deals", **{"q": query, "who": who, "funnel": funnel, "stage": stage, "page": number, **new})
 
     return page(
         request, viewer, "deals.html", active="deals", deals=found, q=query, top_query=query, who=who, funnel=funnel,
@@ -120,12 +120,7 @@ def move(request: Request, viewer: StaffViewer, deal_id: RowId, form: Form) -> R
     with reading() as session:
         shown = cards.deal_card(session, viewer, deal_id, clock.now(session))
     stage = next((one.stage for one in shown.stages if one.stage.code == target), None)
-    if (
-        stage is not None
-        and stage.kind != "open"
-        and stage.id != shown.stage.id
-        and form.get("confirmed") != "yes"
-    ):
+    if stage is not None and stage.kind != "open" and stage.id != shown.stage.id and form.get("confirmed") != "yes":
         if not shown.may_edit:
             msg = "Нет прав: менять сделку может её ответственный, его руководитель или администратор."
             raise Forbidden(msg)
@@ -182,14 +177,10 @@ def responsible(request: Request, viewer: StaffViewer, deal_id: RowId, form: For
         if "responsible_id" in errors.fields:
             errors.fields["person_id"] = errors.fields.pop("responsible_id")
         return _show(request, viewer, deal_id, errors, form)
-    return done(
-        request, f"{ROOT}/deals/{deal_id}" if still_seen else f"{ROOT}/deals", "Ответственный изменён."
-    )
+    return done(request, f"{ROOT}/deals/{deal_id}" if still_seen else f"{ROOT}/deals", "Ответственный изменён.")
 
 
-def _confirm(
-    request: Request, viewer: Viewer, shown: DealCard, stage: StageRow, seen: str, back: str
-) -> Response:
+def _confirm(request: Request, viewer: Viewer, shown: DealCard, stage: StageRow, seen: str, back: str) -> Response:
     lost = stage.kind == "lost"
     open_tasks = sum(1 for one in shown.tasks if one.state == "open")
     said = written.count(open_tasks, "открытая задача", "открытые задачи", "открытых задач")
@@ -233,16 +224,16 @@ def _show(
         zone=zone, processes=[one for one in processes if one["row"].state == "live"],
         ended=[one for one in processes if one["row"].state != "live"],
         inputs=[_field_input(one, kept, choices, zone) for one in shown.fields if one.editable],
-        readable=shown.fields, offered_stage=_offered(shown), older=before is not None,
+        filled=[one for one in shown.fields if one.words],
+        unfilled=[one for one in shown.fields if not one.words and one.editable],
+        offered_stage=_offered(shown), older=before is not None,
         card_stage_since=visits[-1].entered_at if visits else shown.created_at,
         history=[{"row": one, "change": _change(one, shown, names)} for one in shown.history],
         responsible_inputs=_responsible_inputs(shown, kept, choices),
     )  # fmt: skip
 
 
-def _responsible_inputs(
-    shown: DealCard, kept: Mapping[str, str], people: dict[str, str]
-) -> list[dict[str, Any]]:
+def _responsible_inputs(shown: DealCard, kept: Mapping[str, str], people: dict[str, str]) -> list[dict[str, Any]]:
     others = {code: name for code, name in people.items() if code != str(shown.responsible.id)}
     return [
         {"name": "person_id", "title": "Новый ответственный", "kind": "choice", "required": True, "choices": others,
@@ -252,9 +243,7 @@ def _responsible_inputs(
     ]  # fmt: skip
 
 
-def _field_input(
-    one: FieldValue, kept: Mapping[str, str], people: dict[str, str], zone: str
-) -> dict[str, Any]:
+def _field_input(one: FieldValue, kept: Mapping[str, str], people: dict[str, str], zone: str) -> dict[str, Any]:
     was = written.input_value(one.value, one.kind, zone)
     text_is_long = one.kind == "text" and (len(was) > 80 or "\n" in was)
     return {

@@ -256,8 +256,7 @@ def _missing(inputs: list[dict[str, Any]], form: dict[str, str]) -> dict[str, st
     return {
         one["name"]: f"Заполните «{one['title']}»."
         for one in inputs
-        if one.get("required")
-        and not (one["value"] if one["kind"] == "company" else form.get(one["name"], "")).strip()
+        if one.get("required") and not (one["value"] if one["kind"] == "company" else form.get(one["name"], "")).strip()
     }
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from backoffice.auth_manager import TooManyTries
 from backoffice.ui import security
 from backoffice.ui.routes.pages_common import ROOT, Form, NextAddress, page
-from backoffice.ui.security import StaffViewer, maybe_viewer, public
+from backoffice.ui.security import maybe_viewer, public, staff
 from include.shared.errors import InvalidInput
 from include.staff.services import Viewer
 
@@ -45,8 +45,8 @@ def login(request: Request, form: Form) -> Response:
     return response
 
 
-@router.post("/logout")
-def logout(request: Request, viewer: StaffViewer) -> Response:
+@router.post("/logout", dependencies=[Depends(staff)])
+def logout(request: Request) -> Response:
     """End the session of this browser."""
     response = RedirectResponse(f"{ROOT}/login", status_code=303)
     security.end_session(request, response)

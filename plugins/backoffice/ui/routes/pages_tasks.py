@@ -146,9 +146,7 @@ def _evidence(shown: TaskPage) -> dict[str, str]:
     facts = proof.get("facts")
     if isinstance(facts, dict):
         said |= {
-            titles.get(name, "Значение"): written.field_value(
-                value, "datetime" if "T" in str(value) else "text"
-            )
+            titles.get(name, "Значение"): written.field_value(value, "datetime" if "T" in str(value) else "text")
             for name, value in facts.items()
             if name in titles and value is not None
         }

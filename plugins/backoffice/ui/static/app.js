@@ -69,7 +69,7 @@
     input.addEventListener("change", function () { input.form.submit(); });
   });
 
-  // --- type-ahead: a list box over a search address that answers {"items": [{id, name, …}]} --------------
+  // --- type-ahead: a list box over a search address that answers [{id, name, inn, …}] ----
   all("[data-lookup]").forEach(function (box) {
     var input = box.querySelector("[data-lookup-text]");
     var hidden = box.querySelector("[data-lookup-value]");
@@ -138,7 +138,7 @@
         return answer.ok ? answer.json() : Promise.reject(new Error(String(answer.status)));
       }).then(function (data) {
         if (mine !== asked) return;
-        show(data.items.slice(0, 10));
+        show(data.slice(0, 10));
       }).catch(function () { status.textContent = "Поиск сейчас не отвечает – нажмите «Найти»."; });
     }
     input.addEventListener("input", function () {
