@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -12,7 +12,7 @@ class BackofficePlugin(AirflowPlugin):
     """Pages, API and the loops of the engine."""
 
     name = "backoffice"
-    external_views: ClassVar[list[Any]] = [
+    external_views = [  # noqa: RUF012 - Airflow declares it so
         # no url_route: with it Airflow would show the page in a sandboxed frame
         {"name": "Бэк-офис", "href": "/backoffice/", "destination": "nav"}
     ]

@@ -28,21 +28,14 @@ def find_companies(session: Session, query: str, limit: int = FOUND_AT_MOST) -> 
         found: list[ColumnElement[bool]] = [Company.search_key.like(like_pattern(query))]
         if query.isascii() and query.isdigit():
             found.append(Company.inn.startswith(query))
-        statement = statement.where(or_(*found)).order_by(
-            Company.search_key.startswith(key, autoescape=True).desc()
-        )
-    return list(
-        session.scalars(statement.order_by(Company.search_key, Company.id).limit(min(limit, FOUND_AT_MOST)))
-    )
+        statement = statement.where(or_(*found)).order_by(Company.search_key.startswith(key, autoescape=True).desc())
+    return list(session.scalars(statement.order_by(Company.search_key, Company.id).limit(min(limit, FOUND_AT_MOST))))
 
 
 def similar(session: Session, name: str, inn: str | None = None) -> list[Company]:
     """Return counterparties with a similar name or the same ИНН, to be shown before a new one is created."""
     core = core_of((name or "").replace("\x00", ""))
-    words = (
-        sorted((word for word in core.split() if len(word) >= 3), key=len, reverse=True)[:3]
-        or core.split()[:1]
-    )
+    words = sorted((word for word in core.split() if len(word) >= 3), key=len, reverse=True)[:3] or core.split()[:1]
     # the beginning of a word, so that an ending («-ая», «-ый») does not hide a likeness
     roots = [word[: max(3, len(word) - 2)] for word in words]
     found: list[ColumnElement[bool]] = [Company.search_key.like(like_pattern(one)) for one in roots]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, or_, select, true, union
+from sqlalchemy import ColumnElement, or_, select, true, union_all
 from sqlalchemy.orm import Session
 
 from include.deals.models import Deal, Funnel
@@ -25,12 +25,10 @@ def visible_to(viewer: Viewer) -> ColumnElement[bool]:
     if sees_all(viewer):
         return true()
     me = viewer.person_id
-    takes_part = union(
+    takes_part = union_all(
         select(Task.case_id).where(Task.executor_id == me),
         select(Task.case_id).where(Task.creator_id == me),
-        select(Task.case_id)
-        .join(TaskObserver, TaskObserver.task_id == Task.id)
-        .where(TaskObserver.person_id == me),
+        select(Task.case_id).join(TaskObserver, TaskObserver.task_id == Task.id).where(TaskObserver.person_id == me),
     )
     allowed: list[ColumnElement[bool]] = [
         Deal.responsible_id == me,

@@ -8,8 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, lateral, or_, select, true
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy.orm import Session
 
 from include.companies.models import Company
 from include.deals import rights
@@ -69,30 +69,23 @@ def board(
     """Return the stages of a funnel (code or title) in order with counts, sums and the newest deals of each."""
     line = _funnel(session, funnel)
     condition = and_(Deal.funnel_code == line.code, filters.condition(viewer))
-    totals = {
-        stage_id: (count, amount or Decimal(0))
-        for stage_id, count, amount in session.execute(
-            select(Deal.stage_id, func.count(), func.sum(Deal.amount))
-            .where(condition)
-            .group_by(Deal.stage_id)
-        )
-    }
-    inner = aliased(Stage)
-    newest = lateral(
-        select(Deal.id).where(condition, Deal.stage_id == inner.id).order_by(Deal.id.desc()).limit(per_column)
-    )
-    ids = session.scalars(
-        select(newest.c.id).select_from(inner).join(newest, true()).where(inner.funnel_code == line.code)
-    )
-    rows = _deal_rows(session, viewer, ids.all(), now)
+    # the condition is answered once: for a head it looks through all tasks that he watches
+    seen = select(Deal.id, Deal.stage_id, Deal.amount).where(condition).cte("seen").prefix_with("MATERIALIZED")
+    place = func.row_number().over(partition_by=seen.c.stage_id, order_by=seen.c.id.desc())
+    in_stage = func.count().over(partition_by=seen.c.stage_id)
+    their_sum = func.sum(seen.c.amount).over(partition_by=seen.c.stage_id)
+    ranked = select(
+        seen.c.id, seen.c.stage_id, place.label("place"), in_stage.label("deals"), their_sum.label("amount")
+    ).subquery()
+    found = session.execute(select(ranked).where(ranked.c.place <= per_column)).all()
+    totals = {one.stage_id: (one.deals, one.amount or Decimal(0)) for one in found}
+    rows = _deal_rows(session, viewer, [one.id for one in found], now)
     columns = []
     for stage in line.stages:
         count, amount = totals.get(stage.id, (0, Decimal(0)))
         shown = [one for one in rows if one.stage.id == stage.id]
         columns.append(
-            BoardColumn(
-                stage=stage, count=count, amount=amount, deals=shown, page=1, has_more=count > len(shown)
-            )
+            BoardColumn(stage=stage, count=count, amount=amount, deals=shown, page=1, has_more=count > len(shown))
         )
     return Board(funnel=line, columns=columns)
 
@@ -134,15 +127,15 @@ def deals_list(
         condition.append(Deal.stage_id.in_(chosen))
     if live_only:
         condition.append(Deal.closed_at.is_(None))
-    total = session.scalar(select(func.count()).select_from(Deal).where(*condition)) or 0
-    ids = session.scalars(
-        select(Deal.id)
-        .where(*condition)
-        .order_by(Deal.id.desc())
-        .limit(per_page)
-        .offset((page - 1) * per_page)
-    ).all()
-    return Page(items=_deal_rows(session, viewer, ids, now), total=total, page=page, per_page=per_page)
+    seen = select(Deal.id, func.count().over().label("total")).where(*condition).cte("seen")
+    skipped = (page - 1) * per_page
+    found = session.execute(select(seen).order_by(seen.c.id.desc()).limit(per_page).offset(skipped)).all()
+    if found or page == 1:
+        total = found[0].total if found else 0
+    else:  # past the last page
+        total = session.scalar(select(func.count()).select_from(Deal).where(*condition)) or 0
+    deals = _deal_rows(session, viewer, [one.id for one in found], now)
+    return Page(items=deals, total=total, page=page, per_page=per_page)
 
 
 def _funnel(session: Session, funnel: str) -> FunnelRow:

@@ -46,9 +46,7 @@ def deal_card(session: Session, viewer: Viewer, deal_id: int, now: datetime) -> 
     case = session.get_one(ProcessCase, deal.case_id)
     stage = session.get_one(Stage, deal.stage_id)
     waits = waits_of(session, [case.id], now)[case.id]
-    visits = session.scalars(
-        select(StageVisit).where(StageVisit.deal_id == deal.id).order_by(StageVisit.id)
-    ).all()
+    visits = session.scalars(select(StageVisit).where(StageVisit.deal_id == deal.id).order_by(StageVisit.id)).all()
     definitions = _definitions(session, deal)
     runs = _runs(session, case.id)
     states = _states(session, runs)
@@ -74,9 +72,7 @@ def deal_card(session: Session, viewer: Viewer, deal_id: int, now: datetime) -> 
         head=PersonRef(id=head, name=people.get(head, "")) if head else None,
         source=deal.source,
         created_at=deal.created_at,
-        created_by=PersonRef(id=deal.created_by, name=people.get(deal.created_by, ""))
-        if deal.created_by
-        else None,
+        created_by=PersonRef(id=deal.created_by, name=people.get(deal.created_by, "")) if deal.created_by else None,
         closed_at=deal.closed_at,
         amount=deal.amount,
         paid=deal.paid,
@@ -153,9 +149,7 @@ def _deal_of_request(session: Session, case_id: int) -> int | None:
 
 def _definitions(session: Session, deal: Deal) -> list[DealField]:
     found = session.scalars(select(DealField).order_by(DealField.position, DealField.code)).all()
-    return [
-        one for one in found if one.funnel_code in (None, deal.funnel_code) and one.code not in NOT_ON_CARD
-    ]
+    return [one for one in found if one.funnel_code in (None, deal.funnel_code) and one.code not in NOT_ON_CARD]
 
 
 def _runs(session: Session, case_id: int) -> list[tuple[ProcessInstance, ProcessScheme]]:
@@ -169,9 +163,7 @@ def _runs(session: Session, case_id: int) -> list[tuple[ProcessInstance, Process
     return [(instance, scheme) for instance, scheme in reversed(session.execute(statement).all())]
 
 
-def _states(
-    session: Session, runs: list[tuple[ProcessInstance, ProcessScheme]]
-) -> dict[int, dict[str, StepState]]:
+def _states(session: Session, runs: list[tuple[ProcessInstance, ProcessScheme]]) -> dict[int, dict[str, StepState]]:
     ids = [instance.id for instance, _ in runs]
     states: dict[int, dict[str, StepState]] = {one: {} for one in ids}
     for row in session.scalars(select(StepState).where(StepState.instance_id.in_(ids))):
@@ -188,11 +180,7 @@ def _people(
 ) -> set[int]:
     found = {deal.responsible_id, head, deal.created_by}
     found |= {one.entered_by for one in visits} | {one.left_by for one in visits}
-    found |= {
-        int(deal.fields[one.code])
-        for one in definitions
-        if one.kind == "person" and deal.fields.get(one.code)
-    }
+    found |= {int(deal.fields[one.code]) for one in definitions if one.kind == "person" and deal.fields.get(one.code)}
     found |= {person for rows in states.values() for row in rows.values() for person in row.waits_on}
     return {one for one in found if one is not None}
 
@@ -216,9 +204,7 @@ def _steps(
     return steps
 
 
-def _step(
-    instance: ProcessInstance, scheme: ProcessScheme, row: StepState, people: dict[int, str]
-) -> StepRow:
+def _step(instance: ProcessInstance, scheme: ProcessScheme, row: StepState, people: dict[int, str]) -> StepRow:
     return StepRow(
         process=instance.process,
         process_title=scheme.title,
@@ -269,15 +255,11 @@ def _process(instance: ProcessInstance, scheme: ProcessScheme, viewer: Viewer) -
         reason=instance.reason,
         started_at=instance.started_at,
         ended_at=instance.ended_at,
-        run_link=f"/dags/{instance.process}/runs/{instance.run_id}"
-        if viewer.access in ("ops", "admin")
-        else None,
+        run_link=f"/dags/{instance.process}/runs/{instance.run_id}" if viewer.access in ("ops", "admin") else None,
     )
 
 
-def _fields(
-    deal: Deal, definitions: list[DealField], people: dict[int, str], time_zone: str
-) -> list[FieldValue]:
+def _fields(deal: Deal, definitions: list[DealField], people: dict[int, str], time_zone: str) -> list[FieldValue]:
     sums = [
         FieldValue(
             code=code,
@@ -313,9 +295,7 @@ def _fields(
 def _map(
     session: Session, deal: Deal, present: Stage, visits: Any, people: dict[int, str], now: datetime
 ) -> list[MapStage]:
-    stages = session.scalars(
-        select(Stage).where(Stage.funnel_code == deal.funnel_code).order_by(Stage.position)
-    )
+    stages = session.scalars(select(Stage).where(Stage.funnel_code == deal.funnel_code).order_by(Stage.position))
     stayed: dict[int, list[VisitRow]] = {}
     for one in visits:
         stayed.setdefault(one.stage_id, []).append(

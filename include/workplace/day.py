@@ -87,9 +87,7 @@ def one_task(session: Session, task_id: int, now: datetime) -> TaskRow:
     return _task_row(session.execute(_task_rows().where(Task.id == task_id)).mappings().one(), now)
 
 
-def alarms(
-    session: Session, *, people: list[int] | None = None, task_id: int | None = None
-) -> list[AlarmRow]:
+def alarms(session: Session, *, people: list[int] | None = None, task_id: int | None = None) -> list[AlarmRow]:
     """Return the armed alarms of people's open tasks, or of one task, the nearest first."""
     parameters = {"people": people, "task": task_id, "limit": ALARMS_SHOWN}
     rows = session.execute(text(query_text("workplace/armed_alarms")), parameters).mappings().all()
@@ -130,11 +128,7 @@ def notices(
             text=one.text,
             created_at=one.created_at,
             read=one.read_at is not None,
-            link=f"/backoffice/tasks/{one.task_id}"
-            if one.task_id
-            else deal_link(deal_id)
-            if deal_id
-            else None,
+            link=f"/backoffice/tasks/{one.task_id}" if one.task_id else deal_link(deal_id) if deal_id else None,
             case_id=one.case_id,
             task_id=one.task_id,
         )

@@ -84,9 +84,7 @@ def funnels(session: Session) -> list[FunnelRow]:
             title=line.title,
             stages=[stage_row(one) for one in stages if one.funnel_code == line.code],
             fields=[
-                FieldRow(
-                    code=one.code, title=one.title, kind=one.kind, choices=one.options.get("choices", {})
-                )
+                FieldRow(code=one.code, title=one.title, kind=one.kind, choices=one.options.get("choices", {}))
                 for one in fields
                 if one.funnel_code in (None, line.code)
             ],

@@ -48,9 +48,7 @@ def _zones(cases: list[int]) -> Select[int, str]:
 def _without_waits(session: Session, cases: list[int]) -> list[RowMapping]:
     if not cases:
         return []
-    return list(
-        session.execute(text(query_text("workplace/cases_without_waits")), {"cases": cases}).mappings()
-    )
+    return list(session.execute(text(query_text("workplace/cases_without_waits")), {"cases": cases}).mappings())
 
 
 def _people_of(rows: Iterable[RowMapping], silent: Iterable[RowMapping]) -> set[int]:
@@ -103,9 +101,7 @@ def _computed(row: RowMapping, people: dict[int, str]) -> WaitLine:
     who = PersonRef(id=row["responsible_id"], name=people.get(row["responsible_id"], ""))
     target = f"«{row['next_stage']}»" if row["next_stage"] else "следующую стадию"
     text_ = f"Ждёт перевода на {target}: {who.name}, {WHO_MAY_MOVE}{tail}"
-    return WaitLine(
-        kind="manual", text=text_, waits_for=f"перевод на {target}", on=[who], comes_next=row["next_stage"]
-    )
+    return WaitLine(kind="manual", text=text_, waits_for=f"перевод на {target}", on=[who], comes_next=row["next_stage"])
 
 
 def _sentence(said: str) -> str:

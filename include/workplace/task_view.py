@@ -27,17 +27,13 @@ def task_page(session: Session, viewer: Viewer, task_id: int, now: datetime) -> 
         raise NotFound(msg)
     row = day.one_task(session, task_id, now)
     deal = session.scalars(select(Deal).where(Deal.case_id == task.case_id)).first()
-    changes = session.scalars(
-        select(TermChange).where(TermChange.task_id == task_id).order_by(TermChange.id)
-    ).all()
+    changes = session.scalars(select(TermChange).where(TermChange.task_id == task_id).order_by(TermChange.id)).all()
     watchers = session.scalars(select(TaskObserver.person_id).where(TaskObserver.task_id == task_id)).all()
     involved = {*watchers, *(one.changed_by for one in changes), task.creator_id, task.closed_by}
     involved |= {deal.responsible_id} if deal is not None else set()
     fields = task.result_fields.get("fields", [])
     values = {one["code"]: _value(task, deal, one) for one in fields}
-    involved |= {
-        int(values[one["code"]]) for one in fields if one["kind"] == "person" and values[one["code"]]
-    }
+    involved |= {int(values[one["code"]]) for one in fields if one["kind"] == "person" and values[one["code"]]}
     people = names(session, {one for one in involved if one is not None})
     is_open = task.state == "open"
     over = is_over(session, viewer, task.executor_id)
@@ -99,6 +95,4 @@ def _value(task: Task, deal: Deal | None, field: dict[str, Any]) -> Any:
 
 
 def _ref(people: dict[int, str], person_id: int | None) -> PersonRef | None:
-    return (
-        None if person_id is None else PersonRef(id=person_id, name=people.get(person_id, f"№ {person_id}"))
-    )
+    return None if person_id is None else PersonRef(id=person_id, name=people.get(person_id, f"№ {person_id}"))

@@ -36,9 +36,7 @@ def money(value: Decimal | None) -> str:
     return f"{value:,.2f}".replace(",", NBSP).replace(".", ",") + f"{NBSP}₽"
 
 
-def value_in_words(
-    kind: str, value: Any, choices: Mapping[str, str], people: Mapping[int, str], time_zone: str
-) -> str:
+def value_in_words(kind: str, value: Any, choices: Mapping[str, str], people: Mapping[int, str], time_zone: str) -> str:
     """Return a field's stored value as a person reads it; empty for an empty one."""
     if value is None or value == "":
         return ""

@@ -145,9 +145,7 @@ def log_in(login: str, password: str, address: str) -> BackofficeUser | None:
         tries.failed(key)
         return None
     tries.forget(key)
-    return BackofficeUser(
-        username=person.login, role=ROLE_OF_ACCESS[person.access], person_id=person.person_id
-    )
+    return BackofficeUser(username=person.login, role=ROLE_OF_ACCESS[person.access], person_id=person.person_id)
 
 
 class BackofficeAuthManager(SimpleAuthManager):
@@ -177,9 +175,7 @@ class BackofficeAuthManager(SimpleAuthManager):
         if person is None:
             msg = "The person has no access any more"
             raise InvalidTokenError(msg)
-        return BackofficeUser(
-            username=person.login, role=ROLE_OF_ACCESS[person.access], person_id=person.person_id
-        )
+        return BackofficeUser(username=person.login, role=ROLE_OF_ACCESS[person.access], person_id=person.person_id)
 
     def is_authorized_dag(
         self,
@@ -211,9 +207,7 @@ class BackofficeAuthManager(SimpleAuthManager):
 
     def is_authorized_hitl_task(self, *, assigned_users: set[str], user: SimpleAuthManagerUser) -> bool:
         """Leave Airflow's own questions to operators."""
-        return user.role != STAFF and bool(
-            super().is_authorized_hitl_task(assigned_users=assigned_users, user=user)
-        )
+        return user.role != STAFF and bool(super().is_authorized_hitl_task(assigned_users=assigned_users, user=user))
 
     def filter_authorized_menu_items(
         self, menu_items: list[MenuItem], *, user: SimpleAuthManagerUser
@@ -237,7 +231,9 @@ class BackofficeAuthManager(SimpleAuthManager):
         return user.role == ADMIN
 
     @staticmethod
-    def _is_authorized(*, method: Any, allow_role: Any, user: Any, allow_get_role: Any = None, team_name: Any = None) -> bool:
+    def _is_authorized(
+        *, method: Any, allow_role: Any, user: Any, allow_get_role: Any = None, team_name: Any = None
+    ) -> bool:
         if user.role not in (OP, ADMIN):
             return False
         return bool(
@@ -296,9 +292,7 @@ def _token(body: LoginBody, request: Request, seconds: int) -> LoginResponse:
         raise HTTPException(503, str(error)) from error
     if user is None:
         raise HTTPException(401, WRONG)
-    return LoginResponse(
-        access_token=get_auth_manager().generate_jwt(user=user, expiration_time_in_seconds=seconds)
-    )
+    return LoginResponse(access_token=get_auth_manager().generate_jwt(user=user, expiration_time_in_seconds=seconds))
 
 
 def _token_app() -> FastAPI:

@@ -100,7 +100,9 @@ async def _expected(request: Request, error: Exception) -> Response:
     status = next(code for kind, code in STATUSES if isinstance(error, kind))
     if status == 401 and not is_api(request):
         return _to_login(request)
-    missing = [{"text": one.text, "link": one.link} for one in error.missing] if isinstance(error, GuardRefused) else None
+    missing = (
+        [{"text": one.text, "link": one.link} for one in error.missing] if isinstance(error, GuardRefused) else None
+    )
     return answer(request, status, str(error), field=getattr(error, "field", None), missing=missing)
 
 

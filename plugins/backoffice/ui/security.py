@@ -132,9 +132,7 @@ def end_session(request: Request, response: Response) -> None:
     if token:
         get_auth_manager().revoke_token(token)
     for path in {get_cookie_path(), "/"}:
-        response.delete_cookie(
-            COOKIE_NAME_JWT_TOKEN, path=path, httponly=True, samesite="lax", secure=_secure(request)
-        )
+        response.delete_cookie(COOKIE_NAME_JWT_TOKEN, path=path, httponly=True, samesite="lax", secure=_secure(request))
 
 
 def csrf_token(request: Request) -> str:

@@ -85,7 +85,7 @@ def anonymous(outer_app: FastAPI) -> TestClient:
 
 @pytest.fixture(scope="session")
 def tokens(outer_app: FastAPI, company: Company) -> dict[str, str]:
-    """A token of each person, as the auth manager makes it (logging in itself is tested apart: it is slow by intent)."""
+    """A token of each person, as the auth manager makes it (logging in is tested apart: slow by intent)."""
     from backoffice.auth_manager import BackofficeUser
     from backoffice.ui.security import token_for
 

@@ -142,6 +142,7 @@ def test_tokens_for_programs(manager: Any, company: Company, capsys: pytest.Capt
 
 def test_no_database_is_told_in_words(company: Company) -> None:
     from starlette.applications import Starlette
+    from starlette.middleware import Middleware
     from starlette.responses import PlainTextResponse
     from starlette.routing import Route
 
@@ -150,8 +151,8 @@ def test_no_database_is_told_in_words(company: Company) -> None:
     def page(request: Any) -> PlainTextResponse:
         raise StaffUnavailable("База данных сейчас занята.")
 
-    app = Starlette(routes=[Route("/x", page)])
-    client = TestClient(Doorkeeper(app), raise_server_exceptions=False)
+    app = Starlette(routes=[Route("/x", page)], middleware=[Middleware(Doorkeeper)])
+    client = TestClient(app, raise_server_exceptions=False)
     answer = client.get("/x")
     assert (answer.status_code, answer.json()) == (503, {"detail": "База данных сейчас занята."})
     assert client.get("/x", headers={"Accept": "text/html"}).text == "База данных сейчас занята."

@@ -162,7 +162,13 @@ def csrf_of(outer: FastAPI, session: str) -> str:
 
 def test_every_answer_carries_the_safe_headers(outer_app: FastAPI, tokens: dict[str, str]) -> None:
     client = client_of(outer_app)
-    for address in ("/backoffice/login", "/backoffice/", "/backoffice/api/me", "/backoffice/none", "/backoffice/api/none"):
+    for address in (
+        "/backoffice/login",
+        "/backoffice/",
+        "/backoffice/api/me",
+        "/backoffice/none",
+        "/backoffice/api/none",
+    ):
         headers = client.get(address).headers
         assert headers["X-Frame-Options"] == "DENY"
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -180,10 +186,14 @@ def test_pages_have_no_inline_code(outer_app: FastAPI, tokens: dict[str, str]) -
             continue
         page = client.get("/backoffice" + re.sub(r"\{[^}]+\}", "1", route.path))
         assert page.status_code < 500, (route.path, page.text[:300])
-        assert not re.search(r"<script(?![^>]*\b(src|nonce))[^>]*>|\son\w+=|javascript:|https?://(?!testserver)[\w.]*cdn", page.text), route.path
+        assert not re.search(
+            r"<script(?![^>]*\b(src|nonce))[^>]*>|\son\w+=|javascript:|https?://(?!testserver)[\w.]*cdn", page.text
+        ), route.path
 
 
-def test_the_clock_cannot_be_moved_where_it_is_real(outer_app: FastAPI, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_cannot_be_moved_where_it_is_real(
+    outer_app: FastAPI, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BACKOFFICE_CLOCK", "real")
     from backoffice.ui.app import create_app
 

@@ -99,7 +99,7 @@ def test_guessing_is_stopped(outer_app: FastAPI, monkeypatch: pytest.MonkeyPatch
     assert codes == [422] * 10 + [429] * 2
 
 
-def test_a_deactivated_person_loses_access_at_the_next_request(outer_app: FastAPI, as_: Any, company: Company) -> None:
+def test_a_deactivated_person_is_out_at_the_next_request(outer_app: FastAPI, as_: Any, company: Company) -> None:
     leaver = as_("leaver")
     assert leaver.get("/me").status_code == 200
     with transaction(company.actor("admin")) as work:

@@ -53,9 +53,7 @@ class NewExecutor(Body):
 def tasks(
     viewer: StaffViewer,
     scope: Literal["mine", "department", "watched", "case"] = "mine",
-    state: Annotated[
-        Literal["open", "done", "withdrawn", "replaced", "any"], Query(description="Состояние")
-    ] = "open",
+    state: Annotated[Literal["open", "done", "withdrawn", "replaced", "any"], Query(description="Состояние")] = "open",
     case_id: FilterId = None,
     page: PageNumber = 1,
     per_page: PerPage = 50,
@@ -69,9 +67,7 @@ def tasks(
 
 
 @router.get("/my-day", summary="Мой день", responses=failures())
-def my_day(
-    viewer: StaffViewer, scope: Literal["mine", "department"] = "mine", page: PageNumber = 1
-) -> MyDay:
+def my_day(viewer: StaffViewer, scope: Literal["mine", "department"] = "mine", page: PageNumber = 1) -> MyDay:
     """Return open tasks, armed alarms and newest notices."""
     with reading() as session:
         return day.my_day(session, viewer, clock.now(session), scope=scope, page=page)
