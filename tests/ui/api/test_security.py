@@ -118,7 +118,8 @@ def test_a_page_asks_to_log_in_and_comes_back(outer_app: FastAPI) -> None:
 
 BAD_BODIES: list[bytes] = [
     b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"title": 1}', b'{"title": "\\u0000", "funnel": "goods"}',
-    b'{"title": "\\ud800", "funnel": "goods"}', b'{"title": "x", "funnel": "goods", "company_id": 99999999999999999999}',
+    b'{"title": "\\ud800", "funnel": "goods"}',
+    b'{"title": "x", "funnel": "goods", "company_id": 99999999999999999999}',
     b'{"title": "x", "funnel": "goods", "company_id": -1}', b'{"title": "x", "funnel": "goods", "company_id": "1; --"}',
     b'{"title": "x", "funnel": "goods", "responsible_id": 1e400}', b'{"title": "x", "funnel": "\\u0000"}',
     b'{"title": "x", "funnel": "goods", "fields": {"amount": NaN}}',
