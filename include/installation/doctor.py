@@ -210,6 +210,15 @@ def _backoffice_checks(connection: Connection) -> Iterator[Finding]:
 def _parts(connection: Connection) -> Iterator[Finding]:
     rows = connection.execute("select name, min(now() - at) as age from heartbeat group by name").fetchall()
     ages = {row["name"]: row["age"] for row in rows}
+    waiting = connection.execute("select 1 from step_state where state = 'waiting' limit 1").fetchall()
+    if not waiting:  # the hub lives in the triggerer from its first wait on: without waits nobody needs it
+        ages["hub"] = timedelta()
+    deaf = connection.execute(
+        "select 1 from heartbeat where name = 'hub' and at > now() - interval '1 minute'"
+        " and info->>'connected' = 'false'"
+    ).fetchall()
+    if waiting and deaf:
+        yield finding("hub_silent", "Будильник ожиданий (hub) жив, но не слышит базу.")
     titles = {"relay": "Передатчик событий", "hub": "Будильник ожиданий", "reconciler": "Сверка с Airflow"}
     for part, code in PARTS.items():
         if part not in ages:

@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import psycopg
 
@@ -45,7 +45,7 @@ _CASE_KEY = re.compile(r"^([a-z_]+-\d+)-")
 class Hub:
     """Wakes exactly the waits concerned; belongs to one event loop."""
 
-    _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+    _hubs: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]] = weakref.WeakKeyDictionary()
 
     def __init__(self) -> None:
         self._ears: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
