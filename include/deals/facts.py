@@ -84,5 +84,5 @@ def _facts(session: Session, which: ColumnElement[bool], visit_id: int | None) -
 
 def field_titles(session: Session) -> dict[str, str]:
     """Return Russian titles of all fields by code."""
-    rows = session.execute(select(DealField.code, DealField.title)).tuples()
+    rows = session.execute(select(DealField.code, DealField.title))
     return {**PLAIN_TITLES, **dict(rows.all())}

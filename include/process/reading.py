@@ -69,3 +69,19 @@ def due_cases() -> tuple[str | None, list[str]]:
     with reading() as session:
         rows = session.execute(text(query_text("process/next_due"))).all()
         return (rows[0][0].isoformat() if rows else None, [key for _, key in rows])
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Something that must never be true: a fact lost or doubled."""
+
+    kind: str
+    case_key: str | None
+    text: str
+
+
+def violations(grace_seconds: float = 0.0) -> list[Violation]:
+    """Return every violation of the engine's invariants; meant for a quiet system, or with some seconds of grace."""
+    with reading() as session:
+        asked = {"now": clock.now(session), "machine_now": clock.machine_now(), "grace": grace_seconds}
+        return [Violation(*row) for row in session.execute(text(query_text("ops/invariants")), asked)]

@@ -19,7 +19,7 @@ LONGEST_TITLE = 200
 
 def load_calendar(session: Session) -> WorkCalendar:
     """Read the company's overrides into a calendar."""
-    rows = session.execute(select(CalendarDay.day, CalendarDay.working)).tuples()
+    rows = session.execute(select(CalendarDay.day, CalendarDay.working))
     return WorkCalendar(dict(rows.all()))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from include.installation.installation import Installation, free_port
 from include.installation.places import PROJECT
 from include.shared.db import Base
 from include.staff import services
+from tests.db.driver import Company, Driver, hire
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +30,8 @@ def database_url() -> Iterator[str]:
             importlib.import_module(f"include.{path.parent.name}.models")
         engine = create_engine(installation.backoffice_database_url)
         Base.metadata.create_all(engine)
+        with engine.begin() as connection:
+            connection.execute(text(_keep_audit()))
         engine.dispose()
         yield installation.backoffice_database_url
     finally:
@@ -43,6 +46,16 @@ def database_engine(database_url: str) -> Iterator[Engine]:
     _empty(engine)
     yield engine
     engine.dispose()
+
+
+def _keep_audit() -> str:
+    path = next((PROJECT / "sql" / "migrations" / "versions").glob("*-0001_*.py"))
+    spec = importlib.util.spec_from_file_location("initial_schema", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.KEEP_AUDIT)
 
 
 def _empty(engine: Engine) -> None:
@@ -67,3 +80,24 @@ def database(
     monkeypatch.delenv("BACKOFFICE_ENV", raising=False)
     _empty(database_engine)
     return database_engine
+
+
+@pytest.fixture(scope="module")
+def company(database_url: str, database_engine: Engine) -> Iterator[Company]:
+    """A small company with all reference data, made once per module; each test works on cases of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BACKOFFICE_DATABASE_URL", database_url)
+        patch.setenv("BACKOFFICE_CLOCK", "real")
+        patch.delenv("BACKOFFICE_ENV", raising=False)
+        patch.setattr(services, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield hire()
+
+
+@pytest.fixture
+def driver(company: Company, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
+    """Plays Airflow on a clock that stands still; whatever a test did, nothing may be lost or doubled after it."""
+    made = Driver(company, monkeypatch)
+    yield made
+    if made.check:
+        made.settle()
+        assert made.violations() == []

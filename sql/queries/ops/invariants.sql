@@ -1,0 +1,164 @@
+-- What must never be true once the system is quiet: one row per violation, no rows when nothing is lost and nothing
+-- doubled. Parameters: :now – business time; :machine_now – the machine's; :grace – seconds that work may be under way.
+-- Called by include/process/reading.py: violations (doctor and tests).
+WITH clock AS (
+    SELECT CAST(:now AS timestamptz) - make_interval(secs => CAST(:grace AS double precision)) AS due,
+           CAST(:machine_now AS timestamptz) - make_interval(secs => CAST(:grace AS double precision)) AS machine_due
+), found AS (
+
+SELECT 'instance_without_wait' AS kind, instance.case_id,
+       'живой заход ' || instance.process || ' ' || instance.run_id || ' ничего не ждёт' AS text
+FROM process_instance instance, clock
+WHERE instance.state = 'live' AND instance.started_at <= clock.due
+  AND NOT EXISTS (
+      SELECT FROM step_state step
+      WHERE step.instance_id = instance.id AND step.state IN ('waiting', 'failed', 'marked'))
+
+UNION ALL
+SELECT 'wait_of_ended_instance', step.case_id, 'шаг «' || step.title || '» ждёт в оконченном заходе'
+FROM step_state step
+JOIN process_instance instance ON instance.id = step.instance_id
+WHERE step.state = 'waiting' AND instance.state = 'ended'
+
+UNION ALL
+SELECT 'task_without_wait', task.case_id, 'открытую задачу «' || task.title || '» не ждёт ни один шаг: ' || task.key
+FROM task
+WHERE task.state = 'open' AND task.instance_id IS NOT NULL
+  AND NOT EXISTS (
+      SELECT FROM step_state step
+      JOIN process_instance instance ON instance.id = step.instance_id AND instance.state = 'live'
+      WHERE step.task_id = task.id AND step.state = 'waiting')
+
+UNION ALL
+SELECT 'task_of_two_waits', task.case_id, 'задачу «' || task.title || '» ждут два шага: ' || task.key
+FROM task
+JOIN step_state step ON step.task_id = task.id AND step.state = 'waiting'
+WHERE task.state = 'open'
+GROUP BY task.id
+HAVING count(*) > 1
+
+UNION ALL
+SELECT 'wait_for_closed_task', step.case_id, 'шаг «' || step.title || '» не заметил, что задача закрыта'
+FROM step_state step
+JOIN task ON task.id = step.task_id
+JOIN process_case case_row ON case_row.id = step.case_id
+WHERE step.state = 'waiting' AND step.word = 'EmployeeTask' AND task.state <> 'open'
+
+UNION ALL
+SELECT 'two_open_tasks_of_topic', case_id, 'две открытые задачи на тему ' || topic
+FROM task
+WHERE state = 'open'
+GROUP BY case_id, topic
+HAVING count(*) > 1
+
+UNION ALL
+SELECT 'task_done_twice', case_id, 'за один заход дважды выполнена задача шага ' || min(key)
+FROM task
+WHERE state = 'done'
+GROUP BY case_id, regexp_replace(key, '/[0-9]+$', '')
+HAVING count(*) > 1
+
+UNION ALL
+SELECT 'notice_doubled', case_id, 'сотрудник № ' || person_id || ' дважды извещён: ' || min(text)
+FROM notice
+WHERE key ~ '/(given|fired/[^/]+|overdue/[^/]+)/[0-9]+$' AND task_id IS NOT NULL
+-- whichever visit said it: a task that a new visit joins is not announced, warned of or overdue again
+GROUP BY case_id, task_id, person_id, text, substring(key FROM '/(given|fired/[^/]+|overdue/[^/]+)/[0-9]+$')
+HAVING count(*) > 1
+
+UNION ALL
+SELECT 'alarm_doubled', case_id, 'предупреждение сработало дважды: ' || min(text)
+FROM audit
+WHERE action = 'alarm.fired'
+GROUP BY case_id, entity_id, after ->> 'moment'
+HAVING count(*) > 1
+
+UNION ALL
+SELECT 'alarm_outlived_its_task', step.case_id, 'предупреждение «' || step.title || '» ждёт закрытую задачу'
+FROM step_state step
+JOIN step_state watched ON watched.instance_id = step.instance_id AND watched.step = step.spec ->> 'of'
+WHERE step.word = 'Alarm' AND step.state = 'waiting' AND coalesce(step.spec ->> 'lives', 'task') = 'task'
+  AND watched.state IN ('done', 'skipped', 'stopped')
+
+UNION ALL
+SELECT 'event_pending', event.case_id, 'событие ' || event.id || ' ' || event.listen_key || ' не передано'
+FROM outbox_event event, clock
+WHERE event.state = 'pending' AND event.created_at <= clock.machine_due
+
+UNION ALL
+SELECT 'event_dead', event.case_id, 'событие ' || event.id || ' не разобрано: ' || coalesce(event.error, '')
+FROM outbox_event event
+WHERE event.state = 'dead'
+
+UNION ALL
+SELECT 'change_unseen', step.case_id,
+       'шаг «' || step.title || '» видел перемену ' || step.looked_seq || ' из ' || case_row.seq
+FROM step_state step
+JOIN process_case case_row ON case_row.id = step.case_id
+WHERE step.state = 'waiting' AND step.looked_seq <> case_row.seq
+
+UNION ALL
+SELECT 'moment_passed', step.case_id, 'момент шага «' || step.title || '» прошёл: ' || step.moment
+FROM step_state step, clock
+WHERE step.state = 'waiting' AND step.moment <= clock.due
+
+UNION ALL
+SELECT 'aim_without_wait', step.case_id, 'у оконченного шага «' || step.title || '» осталась цель'
+FROM step_aim aim
+JOIN step_state step ON step.id = aim.step_id
+WHERE aim.superseded_at IS NULL AND step.state <> 'waiting'
+
+UNION ALL
+SELECT 'two_aims', step.case_id, 'у шага «' || step.title || '» две цели сразу'
+FROM step_aim aim
+JOIN step_state step ON step.id = aim.step_id
+WHERE aim.superseded_at IS NULL
+GROUP BY step.id
+HAVING count(*) > 1
+
+UNION ALL
+SELECT 'visit_is_not_one', deal.case_id, 'нынешних пребываний у сделки ' || deal.id || ': ' || count(visit.id)
+FROM deal
+LEFT JOIN stage_visit visit ON visit.deal_id = deal.id AND visit.left_at IS NULL
+GROUP BY deal.id
+HAVING count(visit.id) <> 1 OR bool_or(visit.stage_id <> deal.stage_id)
+
+UNION ALL
+SELECT 'visit_without_event', deal.case_id, 'о пребывании ' || visit.id || ' нет события'
+FROM stage_visit visit
+JOIN deal ON deal.id = visit.deal_id
+WHERE NOT EXISTS (
+    SELECT FROM outbox_event event
+    WHERE event.case_id = deal.case_id AND event.kind = 'stage_entered' AND event.visit = 'visit-' || visit.id)
+
+UNION ALL
+SELECT 'move_without_audit', deal.case_id, 'переводов ' || count(visit.id) || ', записей о них меньше'
+FROM stage_visit visit
+JOIN deal ON deal.id = visit.deal_id
+WHERE visit.from_stage_id IS NOT NULL
+GROUP BY deal.id
+HAVING count(visit.id) <> (
+    SELECT count(*) FROM audit
+    WHERE audit.case_id = deal.case_id AND audit.action = 'deal.moved' AND audit.entity_id = deal.id)
+
+UNION ALL
+SELECT 'task_without_audit', task.case_id, 'о задаче «' || task.title || '» нет записи ' || needed.action
+FROM task
+CROSS JOIN LATERAL (
+    SELECT 'task.given' AS action UNION ALL SELECT 'task.' || task.state WHERE task.state <> 'open') needed
+WHERE task.instance_id IS NOT NULL AND NOT EXISTS (
+    SELECT FROM audit
+    WHERE audit.case_id = task.case_id AND audit.entity = 'task' AND audit.entity_id = task.id
+      AND audit.action = needed.action)
+
+UNION ALL
+SELECT 'work_on_lost_deal', deal.case_id, 'у проигранной сделки осталась задача «' || task.title || '»'
+FROM deal
+JOIN stage ON stage.id = deal.stage_id AND stage.kind = 'lost'
+JOIN task ON task.case_id = deal.case_id AND task.state = 'open' AND task.created_at <= deal.closed_at
+
+)
+SELECT found.kind, case_row.key AS case_key, found.text
+FROM found
+LEFT JOIN process_case case_row ON case_row.id = found.case_id
+ORDER BY found.kind, found.case_id
