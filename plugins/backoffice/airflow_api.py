@@ -97,8 +97,7 @@ def _spec_of(task: Any) -> dict[str, Any] | None:
 def create_run(dag_id: str, run_id: str, conf: dict[str, Any] | None = None) -> bool:
     """Create a run with a deterministic id; False when it exists already (exactly once by construction)."""
     with create_session() as session:
-        exists = session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
-        if exists is not None:
+        if _exists(session, dag_id, run_id):
             return False
         dag = DBDagBag().get_latest_version_of_dag(dag_id, session=session)
         if dag is None:
@@ -117,8 +116,18 @@ def create_run(dag_id: str, run_id: str, conf: dict[str, Any] | None = None) -> 
             session.flush()
         except IntegrityError:
             session.rollback()
-            return False
+            if _exists(session, dag_id, run_id):
+                return False
+            raise  # not our unique id: something else does not fit, and the event must not pass for done
+        if not _exists(session, dag_id, run_id):
+            # verify_integrity rolls the session back when the steps cannot be written, and says nothing
+            msg = f"Airflow не записал прогон {run_id} процесса {dag_id}"
+            raise RuntimeError(msg)
         return True
+
+
+def _exists(session: Any, dag_id: str, run_id: str) -> bool:
+    return session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)) is not None
 
 
 def examine_next(dag_id: str, run_id: str) -> None:

@@ -120,3 +120,17 @@ def test_what_files_declare_is_what_airflow_parses(dagbag: Any) -> None:
     """The relay compares the two to tell «nobody listens» from «not parsed yet»."""
     parsed = {dag.dag_id: next(tag for tag in dag.tags if tag.startswith(LISTEN_PREFIX)) for dag in processes(dagbag)}
     assert declared_listeners() == parsed
+
+
+def test_params_never_refuse_a_run(dagbag: Any) -> None:
+    """Airflow validates them whenever a waiting step comes to a triggerer, and an error there ends the triggerer.
+
+    The relay's runs bring no form at all; what a form lacks is said by our service (include/process/forms.py).
+    """
+    for dag in processes(dagbag):
+        for conf in ({}, {"event": 7}):
+            process_params(dag, dag.tasks[0], conf, suppress_exception=False)
+        for name in dag.params:
+            schema = dag.params.get_param(name).schema
+            assert "null" in schema["type"], f"{dag.dag_id}.{name}"
+            assert set(schema) <= {"type", "title", "description", "examples"}, f"{dag.dag_id}.{name}: {schema}"

@@ -112,8 +112,8 @@ class FormProcess(Process):
                 default=one.get("default"),
                 title=one.get("title", name),
                 description=one.get("description"),
-                type=_param_type(one, name in schema.get("required", [])),
-                **({"enum": one["enum"]} if "enum" in one else {}),
+                type=_param_type(one),
+                **({"examples": one["enum"]} if "enum" in one else {}),
             )
             for name, one in schema["properties"].items()
         }
@@ -138,9 +138,11 @@ class FormProcess(Process):
         self._check.seal()
 
 
-def _param_type(schema: dict[str, Any], required: bool) -> list[str] | str:
+def _param_type(schema: dict[str, Any]) -> list[str]:
+    """Return types that an empty form fits too: our service decides what is missing, never Airflow.
+
+    Airflow validates params again each time a waiting step is given to a triggerer, and an error there ends the
+    triggerer itself: a run that the relay makes brings no form, and a form may grow while its runs wait.
+    """
     kinds = [schema["type"]] if "type" in schema else [one["type"] for one in schema.get("anyOf", []) if "type" in one]
-    kinds = kinds or ["string"]
-    if not required and "null" not in kinds:
-        kinds.append("null")
-    return kinds if len(kinds) > 1 else kinds[0]
+    return [*(kind for kind in kinds or ["string"] if kind != "null"), "null"]

@@ -1,0 +1,107 @@
+"""The reconciler against every thing that ops can do in Airflow, with a stand-in for Airflow and for the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from backoffice import airflow_api, reconciler
+from backoffice.airflow_api import RunState
+from include.process import engine
+from include.process.reading import LiveInstance
+
+KEY = ("goods", "deal-1-visit-1")
+
+
+@dataclass
+class World:
+    """What is live with us, what Airflow shows, and what was done about the difference."""
+
+    live: list[LiveInstance] = field(default_factory=list)
+    runs: dict[tuple[str, str], RunState] = field(default_factory=dict)
+    ended: list[tuple[str, str, str]] = field(default_factory=list)
+    did: list[tuple[str, ...]] = field(default_factory=list)
+
+    def instance(self, age: float = 100.0, pending: bool = False, waits: tuple[str, ...] = ("call",)) -> None:
+        self.live.append(LiveInstance(*KEY, age, pending, list(waits)))
+
+    def run(self, state: str = "running", **tasks: str | None) -> None:
+        self.runs[KEY] = RunState(*KEY, state, dict(tasks))
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+    monkeypatch.setattr(reconciler, "live_instances", lambda: made.live)
+    monkeypatch.setattr(reconciler, "recently_ended", lambda: made.ended)
+    monkeypatch.setattr(
+        airflow_api, "run_states", lambda keys: {key: made.runs[key] for key in keys if key in made.runs}
+    )
+    monkeypatch.setattr(airflow_api, "set_note", lambda *said: made.did.append(("note", *said)))
+    monkeypatch.setattr(engine, "withdraw_step", lambda *said: made.did.append(("withdraw", *said)))
+    monkeypatch.setattr(engine, "end_run", lambda *said: made.did.append(("end", *said)))
+    return made
+
+
+@pytest.mark.parametrize("state", [None, "scheduled", "queued", "running", "deferred", "up_for_retry"])
+def test_a_step_on_its_way_is_left_alone(world: World, state: str | None) -> None:
+    """Cleared ones included: they look again and join what they did before."""
+    world.instance()
+    world.run(call=state)
+    assert reconciler.reconcile() == 0
+    assert world.did == []
+
+
+@pytest.mark.parametrize("state", ["success", "failed", "skipped", "upstream_failed", "removed"])
+def test_a_marked_step_is_withdrawn(world: World, state: str) -> None:
+    world.instance()
+    world.run(call=state)
+    assert reconciler.reconcile() == 1
+    assert world.did == [("withdraw", *KEY, "call")]
+
+
+def test_a_step_that_is_gone_is_withdrawn(world: World) -> None:
+    world.instance(waits=("call", "letter"))
+    world.run(call="deferred")
+    assert reconciler.reconcile() == 1
+    assert world.did == [("withdraw", *KEY, "letter")]
+
+
+def test_a_deleted_run_ends_its_instance(world: World) -> None:
+    world.instance()
+    assert reconciler.reconcile() == 1
+    assert world.did == [("end", *KEY, reconciler.RUN_GONE)]
+
+
+def test_a_run_that_is_not_made_yet_is_waited_for(world: World) -> None:
+    world.instance(pending=True)
+    assert reconciler.reconcile() == 0
+    world.live.clear()
+    world.instance(age=reconciler.GRACE_SECONDS - 1)
+    assert reconciler.reconcile() == 0
+    assert world.did == []
+
+
+def test_a_run_marked_as_success_ends_its_instance(world: World) -> None:
+    world.instance(waits=())
+    world.run("success", call="success")
+    assert reconciler.reconcile() == 1
+    assert world.did == [("end", *KEY, reconciler.RUN_MARKED)]
+
+
+def test_a_failed_run_keeps_its_instance_for_the_clear(world: World) -> None:
+    """A failed step stands on the card until somebody puts it right and clears it."""
+    world.instance(waits=())
+    world.run("failed", call="failed")
+    assert reconciler.reconcile() == 0
+
+
+def test_the_reason_of_an_end_becomes_a_note(world: World) -> None:
+    world.ended = [(*KEY, "сделка ушла со стадии")]
+    reconciler.reconcile()
+    assert world.did == [("note", *KEY, "сделка ушла со стадии")]
+
+
+def test_nothing_live_nothing_asked(world: World) -> None:
+    assert reconciler.reconcile() == 0
