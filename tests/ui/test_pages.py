@@ -169,7 +169,15 @@ def test_staff_does_not_see_the_settings(manager):
 
 @pytest.mark.parametrize(
     "path",
-    ["/deals/999999", "/deals/abc", "/deals/99999999999999999999", "/tasks/0", "/board/нет", "/forms/нет", "/чушь"],
+    [
+        "/deals/999999",
+        "/deals/abc",
+        "/deals/99999999999999999999",
+        "/tasks/0",
+        "/board/нет",
+        "/forms/нет",
+        "/чушь",
+    ],
 )
 def test_what_does_not_exist_is_said_so(admin, path):
     answer = admin.get(path)
@@ -178,7 +186,8 @@ def test_what_does_not_exist_is_said_so(admin, path):
 
 
 @pytest.mark.parametrize(
-    "query", ["page=-1", "page=abc", "page=99999999999", "q=%00", "q=%F0%28", "who=чужие", "stage=нет&funnel=нет"]
+    "query",
+    ["page=-1", "page=abc", "page=99999999999", "q=%00", "q=%F0%28", "who=чужие", "stage=нет&funnel=нет"],
 )
 def test_a_strange_address_is_never_an_error_of_ours(admin, query):
     for path in ("/deals", "/board/goods", "/"):
@@ -245,7 +254,8 @@ def test_guard_says_what_is_missing_and_where(admin):
     task_id = my_open_task("nikitin")
     with engine().begin() as connection:
         connection.execute(
-            text("""UPDATE task SET guard = '{"filled": "quote_feedback_at"}' WHERE id = :id"""), {"id": task_id}
+            text("""UPDATE task SET guard = '{"filled": "quote_feedback_at"}' WHERE id = :id"""),
+            {"id": task_id},
         )
     said = words(admin.get(f"/tasks/{task_id}"))
     assert "Задачу нельзя закрыть, пока" in said
@@ -264,6 +274,14 @@ def test_a_deal_is_created_once_however_often_the_button_is_pressed(admin):
     assert "Сделка «Подшипники 6205»" in words(admin.get(f"/deals/{first}")) or "Подшипники 6205" in words(
         admin.get(f"/deals/{first}")
     )
+
+
+def test_a_deal_made_for_somebody_else_is_still_shown_to_whoever_made_it(app):
+    gusev = _log_in(app, "gusev")
+    answer = gusev.post(
+        "/deals/new", title="Чужая", funnel="goods", responsible_id=person_id("petrov"), request_key="other"
+    )
+    assert "Сделка «Чужая» создана" in words(answer)
 
 
 def test_an_empty_deal_form_says_what_to_fill(admin):
@@ -319,12 +337,24 @@ def test_company_is_created_in_the_form_after_similar_ones_were_shown(admin):
     assert "Похожие компании уже есть" in words(similar)
     assert "ООО «Волга-Насос»" in words(similar)
     made = admin.post(
-        "/deals/new", title="Цепь", act="make_anyway", c__name="Волга Насос", c__kind="legal", company_key="c1"
+        "/deals/new",
+        title="Цепь",
+        act="make_anyway",
+        c__name="Волга Насос",
+        c__kind="legal",
+        company_key="c1",
     )
     company_id = one("SELECT id FROM company WHERE name = 'Волга Насос'")
     assert f'name="company_id" value="{company_id}"' in made.text
     assert 'value="Цепь"' in made.text
-    admin.post("/deals/new", title="Цепь", act="make_anyway", c__name="Волга Насос", c__kind="legal", company_key="c1")
+    admin.post(
+        "/deals/new",
+        title="Цепь",
+        act="make_anyway",
+        c__name="Волга Насос",
+        c__kind="legal",
+        company_key="c1",
+    )
     assert one("SELECT count(*) FROM company WHERE name = 'Волга Насос'") == 1
 
 
@@ -363,7 +393,11 @@ def test_losing_a_deal_is_confirmed_first(admin):
 def test_only_changed_fields_are_stored(admin):
     deal_id = own_deal(admin, request_key="fields", responsible_id=person_id("admin"), amount="100")
     answer = admin.post(
-        f"/deals/{deal_id}/fields", amount="250,50", was__amount="100,00", track_number="было", was__track_number="было"
+        f"/deals/{deal_id}/fields",
+        amount="250,50",
+        was__amount="100,00",
+        track_number="было",
+        was__track_number="было",
     )
     assert "Сохранено полей: 1" in words(answer)
     assert one("SELECT amount FROM deal WHERE id = :id", id=deal_id) == 250.5
@@ -433,7 +467,13 @@ def test_settings_change_with_trace_and_refuse_nonsense(admin):
 
 def test_hostile_texts_are_shown_as_text(admin):
     deal_id = own_deal(admin, title=HOSTILE, request_key="xss", responsible_id=person_id("admin"))
-    for path in (f"/deals/{deal_id}", "/deals", "/board/goods", "/deals?q=%3Cscript%3E", "/deals?q=%22%3E%3Cimg"):
+    for path in (
+        f"/deals/{deal_id}",
+        "/deals",
+        "/board/goods",
+        "/deals?q=%3Cscript%3E",
+        "/deals?q=%22%3E%3Cimg",
+    ):
         body = admin.get(path).text
         assert "<script>alert" not in body
         assert "<img src=x" not in body
@@ -450,7 +490,9 @@ def test_no_page_has_inline_scripts_or_styles(admin):
 def test_a_form_without_its_token_or_from_elsewhere_is_refused(admin):
     without = admin.client.post("/backoffice/deals/new", data={"title": "x"}, headers={"Origin": ORIGIN})
     foreign = admin.client.post(
-        "/backoffice/deals/new", data={"title": "x", "csrf": admin.token()}, headers={"Origin": "https://evil.example"}
+        "/backoffice/deals/new",
+        data={"title": "x", "csrf": admin.token()},
+        headers={"Origin": "https://evil.example"},
     )
     assert (without.status_code, foreign.status_code) == (403, 403)
 

@@ -24,7 +24,11 @@ from sqlalchemy import create_engine, select, text
 from include.installation.installation import Installation, free_port
 
 PASSWORD = "demo-2026"
-MODULES = ("dags.deals.goods_identification", "dags.deals.services_identification", "dags.deals.client_request")
+MODULES = (
+    "dags.deals.goods_identification",
+    "dags.deals.services_identification",
+    "dags.deals.client_request",
+)
 FINAL = {"done", "skipped", "stopped"}
 
 

@@ -179,9 +179,7 @@ def setting_value(value: Any, kind: str) -> str:
     return _as_text(value)
 
 
-def field_value(
-    value: Any, kind: str, choices: Mapping[str, str] | None = None, zone: str = OFFICE_ZONE
-) -> str:
+def field_value(value: Any, kind: str, choices: Mapping[str, str] | None = None, zone: str = OFFICE_ZONE) -> str:
     """Return a value of a deal field as a person reads it."""
     if value in (None, ""):
         return DASH

@@ -52,7 +52,13 @@ def first_board() -> Response:
 
 @router.get("/board/{funnel}")
 def board(
-    request: Request, viewer: StaffViewer, funnel: str, who: str = "all", q: str = "", stage: str = "", person: str = ""
+    request: Request,
+    viewer: StaffViewer,
+    funnel: str,
+    who: str = "all",
+    q: str = "",
+    stage: str = "",
+    person: str = "",
 ) -> Response:
     """Show the stages of a direction with their deals."""
     who, query = who if who in SCOPES else "all", clean_query(q)
@@ -121,7 +127,7 @@ def move(request: Request, viewer: StaffViewer, deal_id: RowId, form: Form) -> R
         shown = cards.deal_card(session, viewer, deal_id, clock.now(session))
     stage = next((one.stage for one in shown.stages if one.stage.code == target), None)
     if stage is not None and stage.kind != "open" and stage.id != shown.stage.id and form.get("confirmed") != "yes":
-        if not shown.may_edit:
+        if not shown.may_move:
             msg = "Нет прав: менять сделку может её ответственный, его руководитель или администратор."
             raise Forbidden(msg)
         return _confirm(request, viewer, shown, stage, seen, back)

@@ -43,6 +43,10 @@
   window.addEventListener("hashchange", openTarget);
   openTarget();
 
+  // --- what went wrong is read first ------------------------------------------------------------------
+  var alertBox = document.querySelector("main .alert[tabindex]");
+  if (alertBox && !location.hash) alertBox.focus();
+
   // --- a form is sent once -----------------------------------------------------------------------------
   document.addEventListener("submit", function (event) {
     var form = event.target;
