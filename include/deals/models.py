@@ -83,6 +83,7 @@ class StageVisit(Base):
     __table_args__ = (
         Index("uq_stage_visit_current", "deal_id", unique=True, postgresql_where=text("left_at IS NULL")),
         Index("ix_stage_visit_deal_id", "deal_id", "id"),
+        Index("ix_stage_visit_entered_by_current", "entered_by", postgresql_where=text("left_at IS NULL")),
     )
 
     id: Mapped[Id]

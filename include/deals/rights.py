@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, union_all
 from sqlalchemy.orm import Session
 
-from include.deals.models import Deal, Funnel
+from include.deals.models import Deal, Funnel, Stage, StageVisit
 from include.shared.errors import Forbidden, NotFound
 from include.staff.models import Person
 from include.staff.services import Viewer, is_over
@@ -13,6 +13,7 @@ from include.tasks.models import Task, TaskObserver
 
 GOODS = "Товары"
 PRODUCT_MANAGER, ACCOUNTANT = "product_manager", "accountant"
+LEAD_TAKERS = frozenset({"manager", "head"})
 
 
 def sees_all(viewer: Viewer) -> bool:
@@ -34,13 +35,34 @@ def visible_to(viewer: Viewer) -> ColumnElement[bool]:
         Deal.responsible_id == me,
         Deal.created_by == me,  # whoever registered it for somebody else
         Deal.case_id.in_(takes_part),
+        # whoever brought it to its present stage: a taken lead becomes his own a moment later (R002-10)
+        Deal.id.in_(select(StageVisit.deal_id).where(StageVisit.entered_by == me, StageVisit.left_at.is_(None))),
     ]
     if viewer.led_departments:
         led = select(Person.id).where(Person.department_id.in_(viewer.led_departments))
         allowed.append(Deal.responsible_id.in_(led))
+    if takes_leads(viewer):
+        allowed.append(Deal.stage_id.in_(_first_stages()))
     if PRODUCT_MANAGER in viewer.roles:
         allowed.append(Deal.funnel_code.in_(select(Funnel.code).where(Funnel.title == GOODS)))
     return or_(*allowed)
+
+
+def takes_leads(viewer: Viewer) -> bool:
+    """Say whether the viewer may take any request off «Не обработан» («приемка лида в работу», R002-9b, R002-10)."""
+    return bool(viewer.roles & LEAD_TAKERS)
+
+
+def _first_stages() -> Select[int]:
+    first = select(Stage.funnel_code, func.min(Stage.position).label("at")).group_by(Stage.funnel_code).subquery()
+    return select(Stage.id).join(
+        first, and_(first.c.funnel_code == Stage.funnel_code, first.c.at == Stage.position)
+    )
+
+
+def first_stages(session: Session) -> frozenset[int]:
+    """Return the ids of the stages where requests wait to be taken («Не обработан»)."""
+    return frozenset(session.scalars(_first_stages()))
 
 
 def may_see(session: Session, viewer: Viewer, deal_id: int) -> bool:
@@ -58,6 +80,13 @@ def may_edit(session: Session, viewer: Viewer, deal: Deal) -> bool:
     return is_over(session, viewer, deal.responsible_id)
 
 
+def may_move(session: Session, viewer: Viewer, deal: Deal) -> bool:
+    """Say whether the viewer may move this deal: whoever may change it, and on «Не обработан» whoever takes leads."""
+    if may_edit(session, viewer, deal):
+        return True
+    return takes_leads(viewer) and deal.stage_id in first_stages(session)
+
+
 def require_seen(session: Session, viewer: Viewer, deal_id: int) -> Deal:
     """Return a deal that the viewer may read; NotFound for a foreign one, as if it did not exist."""
     deal = session.scalars(select(Deal).where(Deal.id == deal_id, visible_to(viewer))).first()
@@ -72,6 +101,15 @@ def require_edit(session: Session, viewer: Viewer, deal_id: int) -> Deal:
     deal = require_seen(session, viewer, deal_id)
     if not may_edit(session, viewer, deal):
         msg = "Нет прав: менять сделку может её ответственный, его руководитель или администратор."
+        raise Forbidden(msg)
+    return deal
+
+
+def require_move(session: Session, viewer: Viewer, deal_id: int) -> Deal:
+    """Return a deal that the viewer may move; NotFound for an invisible one, Forbidden for a visible one."""
+    deal = require_seen(session, viewer, deal_id)
+    if not may_move(session, viewer, deal):
+        msg = "Нет прав: переводить сделку может её ответственный, его руководитель или администратор."
         raise Forbidden(msg)
     return deal
 

@@ -20,6 +20,7 @@ class Task(Base):
         Index("ix_task_case_id", "case_id", "id"),
         Index("ix_task_executor_id", "executor_id", "id"),
         Index("ix_task_instance_id", "instance_id"),
+        Index("ix_task_creator_id", "creator_id"),
     )
 
     id: Mapped[Id]

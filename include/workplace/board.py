@@ -152,6 +152,7 @@ def _deal_rows(session: Session, viewer: Viewer, ids: Sequence[int], now: dateti
     rows = session.execute(_rows_of(ids)).all()
     cases = [deal.case_id for deal, *_ in rows]
     lines = lines_of(session, cases, now)
+    takes_leads, first = rights.takes_leads(viewer), rights.first_stages(session)
     tasks = {
         case_id: (count, late)
         for case_id, count, late in session.execute(
@@ -178,9 +179,12 @@ def _deal_rows(session: Session, viewer: Viewer, ids: Sequence[int], now: dateti
             open_tasks=tasks.get(deal.case_id, (0, 0))[0],
             overdue_tasks=tasks.get(deal.case_id, (0, 0))[1],
             line=lines[deal.case_id],
-            may_edit=viewer.is_admin
-            or deal.responsible_id == viewer.person_id
-            or person.department_id in viewer.led_departments,
+            may_edit=(
+                mine := viewer.is_admin
+                or deal.responsible_id == viewer.person_id
+                or person.department_id in viewer.led_departments
+            ),
+            may_move=mine or (takes_leads and stage.id in first),
         )
         for deal, stage, person, entered_at, company, funnel in rows
     ]

@@ -91,6 +91,7 @@ def deal_card(session: Session, viewer: Viewer, deal_id: int, now: datetime) -> 
         history_before=before,
         aims=_aims(session, case.id),
         may_edit=rights.may_edit(session, viewer, deal),
+        may_move=rights.may_move(session, viewer, deal),
     )
 
 

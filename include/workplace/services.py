@@ -66,7 +66,8 @@ def create_deal(
 
 def move_deal(work: Work, viewer: Viewer, deal_id: int, stage: str, *, seen_stage: str | None = None) -> Deal:
     """Move a deal to a stage of its funnel; Conflict when somebody has moved it since the person saw it."""
-    _editable(work, viewer, deal_id)
+    _locked(work, viewer, deal_id)
+    rights.require_move(work.session, viewer, deal_id)
     return deals.move_stage(work, deal_id, stage, seen_stage=seen_stage)
 
 
@@ -129,10 +130,14 @@ def change_setting(work: Work, viewer: Viewer, code: str, value: Any) -> None:
 
 
 def _editable(work: Work, viewer: Viewer, deal_id: int) -> None:
+    _locked(work, viewer, deal_id)
+    rights.require_edit(work.session, viewer, deal_id)
+
+
+def _locked(work: Work, viewer: Viewer, deal_id: int) -> None:
     """Lock the deal's case first, so that rights are checked on what will be changed."""
     if rights.may_see(work.session, viewer, deal_id):
         deals.get_deal(work, deal_id)
-    rights.require_edit(work.session, viewer, deal_id)
 
 
 def _seen_task(work: Work, viewer: Viewer, task_id: int) -> None:

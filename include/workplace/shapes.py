@@ -233,6 +233,7 @@ class DealRow(Shape):
     overdue_tasks: int
     line: WaitLine
     may_edit: bool
+    may_move: bool
 
 
 class BoardColumn(Shape):
@@ -377,6 +378,7 @@ class DealCard(Shape):
     history_before: int | None
     aims: list[AimRow]
     may_edit: bool
+    may_move: bool
 
 
 class RequestPage(Shape):

@@ -105,7 +105,10 @@ class Office:
                 self.people[name] = person.id
             admin.set_head(work, top.id, self.people["Лемешев"])
             admin.set_head(work, sales.id, self.people["Соколов"])
-            for role, name in (("director", "Лемешев"), ("product_manager", "Орлов"), ("accountant", "Белова")):
+            for role, name in (
+                ("director", "Лемешев"), ("product_manager", "Орлов"), ("accountant", "Белова"),
+                ("head", "Соколов"), ("manager", "Иванова"), ("manager", "Петров"),
+            ):  # fmt: skip
                 admin.give_role(work, role, self.people[name])
             _probe_funnel(work.session)
         # logins are Latin; the office calls people by their Russian names

@@ -86,7 +86,7 @@ STORIES = [
         [
             Row("0", "Петров", moves("Счет/КП"), deal={"responsible": "Иванова"}),
             Row(
-                "1 ч", "Петров", moves(EXPRESS),
+                "1 ч", "Соколов", moves(EXPRESS),
                 open=[f"{TASK} – Иванова – 6 ч"],
                 told=[f"Иванова: {GIVEN} – 1 ч"],
                 deal={"responsible": "Иванова"},

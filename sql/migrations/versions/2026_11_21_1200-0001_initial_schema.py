@@ -453,6 +453,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_task_key")),
     )
     op.create_index("ix_task_case_id", "task", ["case_id", "id"], unique=False)
+    op.create_index("ix_task_creator_id", "task", ["creator_id"], unique=False)
     op.create_index("ix_task_executor_id", "task", ["executor_id", "id"], unique=False)
     op.create_index(
         "ix_task_executor_open",
@@ -607,6 +608,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_stage_visit_deal_id", "stage_visit", ["deal_id", "id"], unique=False)
     op.create_index(
+        "ix_stage_visit_entered_by_current",
+        "stage_visit",
+        ["entered_by"],
+        unique=False,
+        postgresql_where=sa.text("left_at IS NULL"),
+    )
+    op.create_index(
         "uq_stage_visit_current", "stage_visit", ["deal_id"], unique=True, postgresql_where=sa.text("left_at IS NULL")
     )
     op.create_table(
@@ -631,6 +639,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_step_aim_step_id"), table_name="step_aim")
     op.drop_table("step_aim")
     op.drop_index("uq_stage_visit_current", table_name="stage_visit", postgresql_where=sa.text("left_at IS NULL"))
+    op.drop_index(
+        "ix_stage_visit_entered_by_current", table_name="stage_visit", postgresql_where=sa.text("left_at IS NULL")
+    )
     op.drop_index("ix_stage_visit_deal_id", table_name="stage_visit")
     op.drop_table("stage_visit")
     op.drop_index(op.f("ix_task_term_change_task_id"), table_name="task_term_change")
@@ -656,6 +667,7 @@ def downgrade() -> None:
     op.drop_index("ix_task_instance_id", table_name="task")
     op.drop_index("ix_task_executor_open", table_name="task", postgresql_where=sa.text("state = 'open'"))
     op.drop_index("ix_task_executor_id", table_name="task")
+    op.drop_index("ix_task_creator_id", table_name="task")
     op.drop_index("ix_task_case_id", table_name="task")
     op.drop_table("task")
     op.drop_index(op.f("ix_contact_company_id"), table_name="contact")

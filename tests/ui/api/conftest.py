@@ -33,6 +33,7 @@ PEOPLE = {  # login: last name, department, access, roles
     "boss": ("Паздников", "sales", "staff", ()),
     "manager": ("Иванова", "sales", "staff", ()),
     "colleague": ("Петров", "sales", "staff", ()),
+    "taker": ("Сидоров", "sales", "staff", ("manager",)),
     "stranger": ("Гусев", "service", "staff", ()),
     "product": ("Орлов", "service", "staff", ("product_manager",)),
     "accountant": ("Белова", "service", "staff", ("accountant",)),

@@ -47,6 +47,19 @@ def test_who_sees_and_who_edits_a_deal(as_: Any, company: Company, login: str, s
         assert card["amount"] == "10.50" or not edits
 
 
+def test_whoever_takes_leads_may_move_a_colleagues_request_off_the_first_stage(as_: Any, company: Company) -> None:
+    """R002-9b R002-10: «приемка лида в работу» by another manager; what is already in work stays its owner's."""
+    body = {"title": "Чужое обращение", "funnel": "goods", "responsible_id": company.people["manager"]}
+    deal = as_("manager").post("/deals", json=body).json()["id"]
+    card = as_("taker").get(f"/deals/{deal}").json()
+    assert (card["may_edit"], card["may_move"]) == (False, True)
+    assert as_("colleague").get(f"/deals/{deal}").status_code == 404
+    assert as_("taker").patch(f"/deals/{deal}/fields", json={"amount": "1"}).status_code == 403
+    moved = {"stage": "Экспресс-идентификация", "seen_stage": "Не обработан"}
+    assert as_("taker").post(f"/deals/{deal}/stage", json=moved).status_code == 200
+    assert as_("taker").post(f"/deals/{deal}/stage", json={"stage": "Счет/КП"}).status_code == 403
+
+
 def test_a_product_manager_sees_only_goods(as_: Any, company: Company) -> None:
     assert as_("product").get(f"/deals/{company.deals['service']}").status_code == 404
 
