@@ -123,16 +123,21 @@ def begin_visit_anew(work: Work, process: str, case_id: int) -> list[Task]:
             orphans += _open_tasks(work, instance)
             end_instance(work, instance, NEW_VISIT)
             continue
-        conducting = {task.step for task in _open_tasks(work, instance)}
-        if not conducting:
-            end_instance(work, instance, NEW_VISIT)
-            continue
-        waiting = work.session.scalars(
-            select(StepState).where(StepState.instance_id == instance.id, StepState.state.in_(UNFINISHED_STATES))
-        ).all()
-        over = [step for step in waiting if step.step not in conducting and not conducting & watched(step.spec)]
-        stop(work, over, NEW_VISIT)
+        give_way(work, instance)
     return orphans
+
+
+def give_way(work: Work, instance: ProcessInstance) -> None:
+    """Leave an instance of an earlier visit only the tasks that it still conducts, with their alarms."""
+    conducting = {task.step for task in _open_tasks(work, instance)}
+    if not conducting:
+        end_instance(work, instance, NEW_VISIT)
+        return
+    waiting = work.session.scalars(
+        select(StepState).where(StepState.instance_id == instance.id, StepState.state.in_(UNFINISHED_STATES))
+    ).all()
+    over = [step for step in waiting if step.step not in conducting and not conducting & watched(step.spec)]
+    stop(work, over, NEW_VISIT)
 
 
 def withdraw_left_over(work: Work, instance: ProcessInstance) -> None:

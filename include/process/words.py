@@ -13,7 +13,7 @@ from include.deals import services as deals
 from include.deals.models import Deal, Stage, StageVisit
 from include.notices.services import notify
 from include.process import lifecycle
-from include.process.models import StepState
+from include.process.models import ProcessInstance, StepState
 from include.process.scheme import repeat_setting
 from include.process.step import Answer, Done, Fail, NobodyToAsk, Skip, StepContext, Stop, Wait
 from include.shared import settings
@@ -147,6 +147,9 @@ def _join_open(step: StepContext, task: Task) -> Task | Stop:
         return Stop(lifecycle.NEW_VISIT)
     lifecycle.stop(step.work, list(rivals), lifecycle.NEW_VISIT)
     task.instance_id, step.row.task_id = step.instance.id, task.id
+    step.work.session.flush()
+    for one in rivals:
+        lifecycle.give_way(step.work, step.work.session.get_one(ProcessInstance, one.instance_id))
     task_core.lead(step.work, task, step.head)
     step.work.touch(step.case.id)
     return task

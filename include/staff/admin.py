@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from include.shared.errors import Conflict, Forbidden, InvalidInput, NotFound
 from include.shared.work import Work
 from include.staff.models import Account, Department, Person, Role, RoleHolder
-from include.staff.services import hash_password, person_of
+from include.staff.services import hash_password, person_of, wake_unaddressed
 
 ACCESSES = {"staff": "сотрудник", "ops": "сопровождение", "admin": "администратор"}
 LONGEST_NAME, LONGEST_EMAIL = 200, 254
@@ -105,6 +105,7 @@ def give_role(work: Work, role_code: str, person_id: int) -> None:
         after={"role": role.code},
     )  # fmt: skip
     work.session.flush()
+    wake_unaddressed(work)
 
 
 def take_role(work: Work, role_code: str, person_id: int) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from include.shared.db import query_text
 from include.shared.errors import Forbidden, NotFound
-from include.shared.work import Actor
+from include.shared.work import Actor, Work
 from include.staff.models import Account, Department, Person, Role, RoleHolder
 
 DIRECTOR = "director"
@@ -111,6 +111,12 @@ def holders(session: Session, role_code: str) -> list[int]:
         .order_by(RoleHolder.person_id)
     )
     return list(rows)
+
+
+def wake_unaddressed(work: Work) -> None:
+    """Tell the cases whose work has nobody to go to that there may be somebody now."""
+    for case_id in work.session.scalars(text(query_text("staff/unaddressed_cases"))):
+        work.touch(case_id)
 
 
 def names(session: Session, people: set[int]) -> dict[int, str]:
