@@ -25,6 +25,7 @@ RUNBOOK = PROJECT / "docs" / "runbook.md"
 LINK = re.compile(r"docs/runbook\.md#([\w-]+)")
 FIELDS = {one.code: one.kind for one in catalogue.FIELDS} | {"responsible": "person"}
 FACTS = {"came_from", "moved_by_person", "funnel", "stage", "paid", "amount"}
+EVENT_FACTS = {"on:event:exchange_applied": {"rejects"}}  # what an event brings besides the case's fields
 BASES = {"task", "due", "stage", "opened"}
 
 
@@ -90,7 +91,8 @@ def test_every_condition_can_be_read(dagbag: Any) -> None:
             if body:
                 rules.check_condition(body)
                 rules.unmet(body, {}, {}, now)
-                unknown = rules.fields_of(body) - set(FIELDS) - FACTS
+                brought = set().union(*(EVENT_FACTS.get(tag, set()) for tag in dag.tags))
+                unknown = rules.fields_of(body) - set(FIELDS) - FACTS - brought
                 assert unknown == set(), f"{dag.dag_id}.{step.task_id}.{name}: неизвестное поле {unknown}"
 
 
@@ -115,10 +117,7 @@ def known_address(address: str) -> bool:
 def test_every_moment_and_term_can_be_computed(dagbag: Any) -> None:
     for dag, step in steps(dagbag):
         where = f"{dag.dag_id}.{step.task_id}"
-        for name in ("due", "at"):
-            moment = step.spec.get(name)
-            if moment is None:
-                continue
+        for moment in moments(step):
             base = moment["base"]
             known = (
                 base in BASES
@@ -133,11 +132,22 @@ def test_every_moment_and_term_can_be_computed(dagbag: Any) -> None:
             check_value("term", step.spec["stays_for"]["default"])
 
 
+def moments(step: Step) -> list[dict[str, Any]]:
+    """Every moment a step aims at; an alarm may have a series of them."""
+    said = [step.spec.get("due"), step.spec.get("at")]
+    return [one for part in said if part for one in (part if isinstance(part, list) else [part])]
+
+
+def watched(step: Step) -> list[str]:
+    of = step.spec["of"]
+    return of if isinstance(of, list) else [of]
+
+
 def test_a_term_has_one_default_everywhere(dagbag: Any) -> None:
     """One setting code in two processes with two defaults: whichever started last would win."""
     known: dict[str, dict[str, int]] = {}
     for _, step in steps(dagbag):
-        for ref in [step.spec[name]["offset"] for name in ("due", "at") if step.spec.get(name)]:
+        for ref in [one["offset"] for one in moments(step)]:
             if ref["setting"]:
                 assert known.setdefault(ref["setting"], ref["default"]) == ref["default"], ref["setting"]
 
@@ -152,8 +162,10 @@ def test_texts_use_known_places_only(dagbag: Any) -> None:
 def test_an_alarm_starts_beside_its_task_and_holds_nobody(dagbag: Any) -> None:
     for dag, step in steps(dagbag):
         if isinstance(step, Alarm):
-            assert step.spec["of"] in dag.task_dict
-            assert step.upstream_task_ids == dag.task_dict[step.spec["of"]].upstream_task_ids
+            assert set(watched(step)) <= set(dag.task_dict)
+            assert step.upstream_task_ids == set().union(
+                *(dag.task_dict[one].upstream_task_ids for one in watched(step))
+            )
             assert step.downstream_task_ids == set()
 
 

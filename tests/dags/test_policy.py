@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.definitions.param import process_params
 
 from backoffice.declared import declared_listeners
 from backoffice.process.dag import PROCESS_TAG, Process

@@ -39,7 +39,7 @@ class Facts:
         self.during_look: Callable[[str], None] | None = None
         self._lock = threading.Lock()
 
-        def look(process: str, run_id: str, step: str, spec: Any) -> Look:
+        def look(process: str, run_id: str, step: str, spec: Any, **_arrives: bool) -> Look:
             with self._lock:
                 key = run_id.rsplit("-visit", 1)[0]
                 self.looks[key] += 1
