@@ -74,11 +74,14 @@ def _of_step(row: RowMapping, people: dict[int, str], zone: str, now: datetime) 
         parts.append(("скажет: " if row["word"] == "Alarm" else "на ком: ") + ", ".join(unnamed))
     if until is not None:
         parts.append(("срок был " if overdue else "до ") + local_moment(until, zone))
-    if row["comes_next"]:
-        parts.append(f"дальше: {row['comes_next']}")
+    after = row["comes_next"]
+    if after is None and is_task and row["next_stage"]:  # the last work of a stage: what comes next is the next stage
+        after = f"перевод на «{row['next_stage']}»"
+    if after:
+        parts.append(f"дальше: {after}")
     return WaitLine(
         kind="task" if is_task else "alarm" if row["word"] == "Alarm" else "sensor",
-        text="; ".join(parts), waits_for=waits_for, on=on, until=until, overdue=overdue, comes_next=row["comes_next"],
+        text="; ".join(parts), waits_for=waits_for, on=on, until=until, overdue=overdue, comes_next=after,
         process=row["process"], step=row["step"], step_title=row["title"], task_id=row["task_id"],
     )  # fmt: skip
 

@@ -115,11 +115,6 @@ def several(*acts: Act) -> Act:
     return act
 
 
-def quick(*acts: Act) -> Act:
-    """The same as ``several``: a name for acts without a pause between them."""
-    return several(*acts)
-
-
 def _task(office: Office, deal: dict[str, Any], title: str) -> int:
     found = [task for task in office.open_tasks(deal["case_id"]) if task["title"] == title]
     assert len(found) == 1, f"открытых задач «{title}»: {len(found)}"
@@ -150,24 +145,33 @@ def run_all(office: Office, scenarios: Sequence[Scenario], start: datetime) -> d
         if one.fields:
             fills(**one.fields)(office, deals[one.name], "admin")
     office.advance()
-    times = sorted({duration(row.at) for one in scenarios for row in one.rows})
     seen: dict[tuple[str, int], Seen] = {}
-    for time in times:
+    for time, rows in _time_line(scenarios):
         office.advance(max(start + time + (PAUSE if time else timedelta()), office.now()))
-        acted = []
-        for one in scenarios:
-            for number, row in enumerate(one.rows):
-                if duration(row.at) == time:
-                    try:
-                        if row.does is not None:
-                            row.does(office, deals[one.name], row.who)
-                    except AssertionError as error:
-                        raise AssertionError(f"{one.name}, строка {number + 1}: {error}") from error
-                    acted.append((one, number))
+        for one, number in rows:
+            row = one.rows[number]
+            try:
+                if row.does is not None:
+                    row.does(office, deals[one.name], row.who)
+            except AssertionError as error:
+                msg = f"{one.name}, строка {number + 1}: {error}"
+                raise AssertionError(msg) from error
         office.advance()
-        for one, number in acted:
+        for one, number in rows:
             seen[one.name, number] = _look(office, deals[one.name])
     return seen
+
+
+def _time_line(scenarios: Sequence[Scenario]) -> list[tuple[timedelta, list[tuple[Scenario, int]]]]:
+    """Return moments with the rows to play then; two rows of one story at one time come one after another."""
+    line: dict[tuple[timedelta, int], list[tuple[Scenario, int]]] = {}
+    for one in scenarios:
+        played: dict[timedelta, int] = {}
+        for number, row in enumerate(one.rows):
+            time = duration(row.at)
+            line.setdefault((time, played.get(time, 0)), []).append((one, number))
+            played[time] = played.get(time, 0) + 1
+    return [(time, line[time, turn]) for time, turn in sorted(line)]
 
 
 def _look(office: Office, deal: dict[str, Any]) -> Seen:

@@ -3,7 +3,7 @@
 SELECT
     step.id, step.case_id, step.step, step.word, step.title, step.state, step.reason, step.waits_for, step.waits_on,
     step.moment, step.comes_next, step.task_id, instance.process, instance.visit,
-    task.due_at, task.executor_id, task.state AS task_state,
+    task.due_at, task.executor_id, task.state AS task_state, following.title AS next_stage,
     CASE
         WHEN step.state <> 'waiting' THEN 2
         WHEN step.word = 'EmployeeTask' THEN 0
@@ -21,4 +21,13 @@ FROM (
 JOIN step_state step ON step.id = found.id
 JOIN process_instance instance ON instance.id = step.instance_id
 LEFT JOIN task ON task.id = step.task_id
+LEFT JOIN deal ON deal.case_id = step.case_id
+LEFT JOIN LATERAL (
+    SELECT ahead.title
+    FROM stage here
+    JOIN stage ahead ON ahead.funnel_code = here.funnel_code AND ahead.position > here.position AND ahead.kind <> 'lost'
+    WHERE here.id = deal.stage_id AND here.id = instance.stage_id AND here.kind = 'open'
+    ORDER BY ahead.position
+    LIMIT 1
+) following ON true
 ORDER BY step.case_id, rank, coalesce(step.moment, task.due_at) NULLS LAST, step.id
