@@ -255,7 +255,10 @@ def _clean(work: Work, deal: Deal, definitions: Mapping[str, DealField], code: s
     if code in ("amount", "paid"):
         if value in (None, ""):
             return Decimal(0) if code == "paid" else None
-        return parse_sum(PLAIN_FIELDS[code], value)
+        try:
+            return parse_sum(PLAIN_FIELDS[code], value)
+        except InvalidInput as error:
+            raise InvalidInput(str(error), code) from error
     definition = definitions.get(code)
     if definition is None or definition.funnel_code not in (None, deal.funnel_code):
         msg = f"У этой сделки нет поля «{code}»."
