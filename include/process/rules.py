@@ -80,9 +80,12 @@ def unmet(body: Mapping[str, Any], facts: Facts, titles: Mapping[str, str], now:
         return [one for part in argument for one in unmet(part, facts, titles, now)]
     if kind == "any":
         answers = [unmet(part, facts, titles, now) for part in argument]
-        return [] if any(not answer for answer in answers) else answers[0]
+        if not all(answers):
+            return []
+        wanted = (" и ".join(one.text for one in answer) for answer in answers)
+        return [Missing(" или ".join(wanted), answers[0][0].link)]
     if kind == "not":
-        return [] if unmet(argument, facts, titles, now) else [Missing("условие не должно выполняться", link)]
+        return [] if unmet(argument, facts, titles, now) else [_must_not(argument, titles, link)]
     if kind == "filled":
         if facts.get(argument) not in (None, "", []):
             return []
@@ -108,6 +111,18 @@ def unmet(body: Mapping[str, Any], facts: Facts, titles: Mapping[str, str], now:
         return [Missing(f"в поле «{title(argument)}» нужна будущая дата", _anchor(link, argument))]
     msg = f"Неизвестное условие: {kind}"
     raise ValueError(msg)
+
+
+def _must_not(body: Mapping[str, Any], titles: Mapping[str, str], link: str | None) -> Missing:
+    ((kind, argument),) = body.items()
+    if kind == "filled":
+        return Missing(f"поле «{titles.get(argument, argument)}» должно быть пустым", _anchor(link, argument))
+    if kind == "equals":
+        field, value = argument
+        text = f"поле «{titles.get(field, field)}» не должно быть равно «{_said(value)}»"
+        return Missing(text, _anchor(link, field))
+    names = ", ".join(f"«{titles.get(field, field)}»" for field in sorted(fields_of(body)))
+    return Missing(f"поля {names} должны быть другими", link)
 
 
 def check_condition(body: Mapping[str, Any]) -> None:
