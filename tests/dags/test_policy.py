@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.definitions.param import process_params
+from airflow.serialization.serialized_objects import DagSerialization
 
 from backoffice.declared import declared_listeners
 from backoffice.process.dag import PROCESS_TAG, Process
@@ -129,8 +130,9 @@ def test_params_never_refuse_a_run(dagbag: Any) -> None:
     The relay's runs bring no form at all; what a form lacks is said by our service (include/process/forms.py).
     """
     for dag in processes(dagbag):
-        for conf in ({}, {"event": 7}):
-            process_params(dag, dag.tasks[0], conf, suppress_exception=False)
+        stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+        for conf in ({}, {"event": 7}, {"no_longer_a_field": [1], "direction": "Прежнее направление"}):
+            process_params(stored, stored.tasks[0], conf, suppress_exception=False)
         for name in dag.params:
             schema = dag.params.get_param(name).schema
             assert "null" in schema["type"], f"{dag.dag_id}.{name}"
