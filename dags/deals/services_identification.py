@@ -10,7 +10,17 @@
 Владелец: отдел сервиса. Если шаг упал: docs/runbook.md#process-failed.
 """
 
-from backoffice.process import Alarm, EmployeeTask, SetField, StageProcess, after, came_from, hours, moved_by_person, term
+from backoffice.process import (
+    Alarm,
+    EmployeeTask,
+    SetField,
+    StageProcess,
+    after,
+    came_from,
+    hours,
+    moved_by_person,
+    term,
+)
 
 with StageProcess(
     "services_identification",

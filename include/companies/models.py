@@ -13,7 +13,12 @@ class Company(Base):
 
     __tablename__ = "company"
     __table_args__ = (
-        Index("uq_company_external_id", "external_id", unique=True, postgresql_where=text("external_id IS NOT NULL")),
+        Index(
+            "uq_company_external_id",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
         Index("ix_company_inn_kpp", "inn", "kpp"),
         Index("ix_company_search_key", "search_key", postgresql_ops={"search_key": "text_pattern_ops"}),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 LISTEN_PREFIX = "on:"
+PROCESS_TAG = "процесс"
 REPEAT_PREFIX = "repeat:"  # in a scheme the process is not named yet: repeat:<step>
 
 

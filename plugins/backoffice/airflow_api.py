@@ -19,10 +19,10 @@ from airflow.serialization.enums import Encoding
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import and_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from include.process.scheme import scheme_body
+from include.process.scheme import PROCESS_TAG, scheme_body
 
 FINAL_TASK_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 UNFINISHED_RUNS = (DagRunState.QUEUED, DagRunState.RUNNING)
@@ -149,19 +149,18 @@ def run_states(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], RunStat
         return {}
     with create_session() as session:
         runs = session.execute(
-            select(DagRun.dag_id, DagRun.run_id, DagRun.state).where(
-                tuple_(DagRun.dag_id, DagRun.run_id).in_(wanted)
-            )
+            select(DagRun.dag_id, DagRun.run_id, DagRun.state).where(tuple_(DagRun.dag_id, DagRun.run_id).in_(wanted))
         ).all()
         return _with_tasks(session, runs)
 
 
 def unfinished_runs() -> dict[tuple[str, str], RunState]:
-    """Return all queued and running runs of DAGs that are not paused."""
+    """Return all queued and running runs of processes that are not paused."""
     with create_session() as session:
         runs = session.execute(
             select(DagRun.dag_id, DagRun.run_id, DagRun.state)
             .join(DagModel, DagModel.dag_id == DagRun.dag_id)
+            .join(DagTag, and_(DagTag.dag_id == DagRun.dag_id, DagTag.name == PROCESS_TAG))
             .where(DagRun.state.in_(UNFINISHED_RUNS), DagModel.is_paused.is_(False))
         ).all()
         return _with_tasks(session, runs)

@@ -34,7 +34,7 @@ PRESENT = "SELECT count(*) FROM pg_trigger WHERE tgname = 'backoffice_nudge' AND
 
 def airflow_libpq_url() -> str:
     """Return the address of Airflow's database for a direct connection (LISTEN needs one)."""
-    from airflow.configuration import conf
+    from airflow.configuration import conf  # noqa: PLC0415 - install and check need no Airflow
 
     url = conf.get_mandatory_value("database", "sql_alchemy_conn")
     head, separator, tail = url.partition("://")

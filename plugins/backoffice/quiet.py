@@ -6,12 +6,11 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
+from backoffice import airflow_api
 from include.process.reading import due_cases, restlessness
 from include.shared import clock
 from include.shared.errors import Conflict
 from include.shared.work import reading, transaction
-
-from backoffice import airflow_api
 
 PATIENCE_SECONDS = 120.0
 LOOK_EVERY = 0.15

@@ -12,13 +12,13 @@ import os
 import socket
 
 import psycopg
+
+from backoffice import airflow_api
+from backoffice.hub import RECONCILE_CHANNEL
 from include.process import engine
 from include.process.reading import live_instances, recently_ended
 from include.shared.db import libpq_url
 from include.shared.heartbeat import beat
-
-from backoffice import airflow_api
-from backoffice.hub import RECONCILE_CHANNEL
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ async def run_forever() -> None:
     while True:
         try:
             await _loop()
-        except Exception:  # noqa: BLE001 - the reconciler must outlive every failure of one round
+        except Exception:
             log.exception("Сверка с Airflow: сбой, повтор через %.1f с", pause)
         await asyncio.sleep(pause)
         pause = min(pause * 2, 15.0)

@@ -15,6 +15,11 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backoffice import airflow_api, nudge
+from backoffice.declared import declared_listeners
 from include.process import engine
 from include.process.models import OutboxEvent
 from include.shared import clock
@@ -22,11 +27,6 @@ from include.shared.db import engine as business_engine
 from include.shared.db import libpq_url
 from include.shared.heartbeat import beat
 from include.shared.work import CHANGES_CHANNEL
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
-from backoffice import airflow_api, nudge
-from backoffice.declared import declared_listeners
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ async def _forever(name: str, loop: Any) -> None:
     while True:
         try:
             await loop()
-        except Exception:  # noqa: BLE001 - the relay must outlive every failure of one round
+        except Exception:
             log.exception("Передатчик (%s): сбой, повтор через %.1f с", name, pause)
         await asyncio.sleep(pause)
         pause = min(pause * 2, 15.0)
@@ -109,7 +109,7 @@ def relay_batch(limit: int = BATCH) -> int:
             except NotParsedYet as waiting:
                 event.error = str(waiting)
                 event.next_try_at = clock.machine_now() + timedelta(seconds=FIRST_RETRY)
-            except Exception as error:  # noqa: BLE001 - one bad event must not stop the others
+            except Exception as error:
                 log.exception("Событие %s не передано", event.id)
                 _postpone(event, error)
             else:

@@ -24,9 +24,7 @@ def office() -> Iterator[Office]:
     """A running office with a small company and the probe funnel."""
     home = Path(tempfile.mkdtemp(prefix="backoffice-scenarios-"))
     os.environ.setdefault("REPLICAS", "triggerer=2")  # a take-over needs a second one
-    installation = Installation(
-        home, port=free_port(), clock="virtual", extra_dags=Path(__file__).parent / "processes"
-    )
+    installation = Installation(home, port=free_port(), clock="virtual", extra_dags=Path(__file__).parent / "processes")
     try:
         installation.prepare()
         installation.start()

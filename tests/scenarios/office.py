@@ -141,9 +141,7 @@ def _probe_funnel(session: Session) -> None:
     session.flush()
     for position, title in enumerate(PROBE_STAGES):
         kind = {"Конец": "won", "Сделка проиграна": "lost"}.get(title, "open")
-        session.add(
-            Stage(funnel_code="probe", code=f"probe_{position}", title=title, position=position, kind=kind)
-        )
+        session.add(Stage(funnel_code="probe", code=f"probe_{position}", title=title, position=position, kind=kind))
     # fields of one direction only are opened to the probe funnel as well
     for code in ("emergency", "ready_on", "track_number", "product_manager"):
         known = session.get(DealField, code)

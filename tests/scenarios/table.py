@@ -188,8 +188,7 @@ def _look(office: Office, deal: dict[str, Any]) -> Seen:
     waits = office.call("admin", "GET", f"/deals/{deal['id']}/waits")
     return Seen(
         open=[
-            (task["title"], names[task["executor_id"]], task["due_at"])
-            for task in office.open_tasks(deal["case_id"])
+            (task["title"], names[task["executor_id"]], task["due_at"]) for task in office.open_tasks(deal["case_id"])
         ],
         told=[(names[one["person_id"]], one["text"], one["created_at"]) for one in told],
         deal={**row["fields"], **row, "responsible": names[row["responsible_id"]]},

@@ -8,10 +8,9 @@ from airflow.sdk import DAG, Param
 from pydantic import BaseModel
 
 from backoffice.process.steps import Alarm, CheckStarter, EmployeeTask, Step
-from include.process.scheme import scheme_body
+from include.process.scheme import PROCESS_TAG, scheme_body
 
 NO_LIMIT = 100_000
-PROCESS_TAG = "процесс"
 
 
 class Process(DAG):

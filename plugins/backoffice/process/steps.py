@@ -41,7 +41,7 @@ class Result:
 class _Words(BaseOperatorMeta):
     """Lets a step be written as a sentence: id and title first; Airflow's operators take keywords only."""
 
-    def __call__(cls, *sentence: str, **kwargs: Any) -> Any:
+    def __call__(cls, *sentence: str, **kwargs: Any) -> Any:  # noqa: N805 - a metaclass: its self is the class
         return super().__call__(**dict(zip(("step_id", "title"), sentence, strict=False)), **kwargs)
 
 
@@ -97,11 +97,11 @@ class Step(BaseOperator, metaclass=_Words):
 
     def execute(self, context: Any) -> Any:
         """Do what the trigger does, inline: only ``dag.test()`` calls this."""
-        from backoffice.process.inline import look_inline
+        from backoffice.process.inline import look_inline  # noqa: PLC0415 - parsing a DAG must stay light
 
         return look_inline(context, self.spec)
 
-    def execute_complete(self, context: Any, event: Any = None) -> Any:
+    def execute_complete(self, context: Any, event: Any = None) -> Any:  # noqa: ARG002 - Airflow's signature
         """Never reached in the normal way: the trigger ends the task itself."""
         return self.execute(context)
 
@@ -171,9 +171,7 @@ class Alarm(Step):
         lives: Literal["task", "stage"] = "task",
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            step_id=step_id, title=title or f"Предупреждение: «{of.spec['title']}»", **kwargs
-        )
+        super().__init__(step_id=step_id, title=title or f"Предупреждение: «{of.spec['title']}»", **kwargs)
         self.of = of
         self.spec.update(of=of.task_id, at=at.body(), tell=list(tell), says=says, lives=lives)
         self.seal()

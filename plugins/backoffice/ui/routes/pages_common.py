@@ -18,6 +18,7 @@ from pydantic import BeforeValidator
 
 from backoffice.ui import format as written
 from backoffice.ui import security
+from include.notices import services as bell
 from include.shared import clock
 from include.shared.errors import BackofficeError, Conflict, Forbidden, GuardRefused, InvalidInput, NotFound
 from include.shared.settings import value_of
@@ -98,7 +99,7 @@ def page(
             frame["company_name"] = str(value_of(session, "company_name", COMPANY_NAME))
             if viewer is not None:
                 frame["bell"] = day.notices(session, viewer, limit=6)
-                frame["unread"] = day.bell.unread_count(session, viewer.person_id)
+                frame["unread"] = bell.unread_count(session, viewer.person_id)
     html = environment().get_template(template).render({**frame, **context})
     response = HTMLResponse(html, status_code=status)
     if flash is not None:

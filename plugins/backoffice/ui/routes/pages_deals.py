@@ -26,6 +26,7 @@ from backoffice.ui.routes.pages_common import (
     people_choices,
 )
 from backoffice.ui.security import StaffViewer, staff
+from include.deals import rights
 from include.shared import clock
 from include.shared.errors import BackofficeError, Forbidden, InvalidInput, NotFound
 from include.shared.work import reading, transaction
@@ -174,7 +175,7 @@ def responsible(request: Request, viewer: StaffViewer, deal_id: RowId, form: For
         with transaction(viewer.actor) as work:
             services.give_deal(work, viewer, deal_id, person_id, form.get("reason", ""))
         with reading() as session:
-            cards.rights.require_seen(session, viewer, deal_id)
+            rights.require_seen(session, viewer, deal_id)
             still_seen = True
     except NotFound:
         still_seen = False
