@@ -331,6 +331,7 @@ def _new_row(work: Work, instance: ProcessInstance, step: str, spec: Mapping[str
         word=spec["word"],
         title=spec["title"],
         spec=dict(spec),
+        comes_next=_next_in_words(spec),
         state="waiting",
         waits_on=[],
         looked_seq=0,
@@ -414,19 +415,17 @@ def _settle(
     row.waits_for, row.waits_on = None, []
     if aimed:
         lifecycle.drop_aims(work, [row.id])
-    work.touch(case.id)
+    if row.word != "Alarm":  # nothing waits for the end of an alarm
+        work.touch(case.id)
     _end_when_finished(work, instance, steps)
     return _final(case, row)
 
 
 def _re_aim(work: Work, row: StepState, answer: Wait) -> None:
     """Supersede the present aim and keep the new one; an aim still ahead has been moved, one behind has come."""
-    closed = work.session.scalars(
-        update(StepAim)
-        .where(StepAim.step_id == row.id, StepAim.superseded_at.is_(None))
-        .values(superseded_at=work.now)
-        .returning(StepAim.moment)
-    ).all()
+    present = update(StepAim).where(StepAim.step_id == row.id, StepAim.superseded_at.is_(None))
+    closing = present.values(superseded_at=work.now).returning(StepAim.moment)
+    closed = work.session.scalars(closing).all() if row.looked_seq != 0 else []
     if answer.aimed is None:
         return
     moved = any(moment is not None and moment > work.now for moment in closed)

@@ -20,7 +20,7 @@ from include.shared import settings
 from include.shared.errors import BackofficeError
 from include.staff.models import Person
 from include.tasks import core as task_core
-from include.tasks.models import Task
+from include.tasks.models import Task, TermChange
 
 LOOK_FOR_PEOPLE_EVERY = timedelta(days=1)  # a safety net: whatever brings a person (role, field) tells the case
 NOT_NEEDED = "не понадобилось: задача закрыта или снята"
@@ -51,12 +51,37 @@ def employee_task(step: StepContext) -> Answer:
         return Done({"task": task.id})
     if task.state in ("withdrawn", "replaced"):
         return Stop(f"задача {task_core.STATE_TITLES[task.state]}: {task.close_reason or ''}".rstrip(": "))
+    _follow_field(step, task)
     due = task.due_at
     if due is not None and due <= step.work.now:
         _tell_overdue(step, task, due)
         due = None
     who = executor.short_name if executor is not None else ""
     return Wait(f"{who} выполнит «{task.title}»", [task.executor_id], due, "срок задачи" if due else None)
+
+
+def _follow_field(step: StepContext, task: Task) -> None:
+    """Move a term that is a field of the case with its field (AG-3), unless somebody has changed it by hand."""
+    ref = step.spec.get("due")
+    if not ref or not str(ref["base"]).startswith("field:"):
+        return
+    due = step.moment(ref, task)
+    if due is None or due == task.due_at:
+        return
+    by_hand = select(TermChange.id).where(TermChange.task_id == task.id).limit(1)
+    if step.work.session.scalar(by_hand) is not None:
+        return
+    before, task.due_at = task.due_at, due
+    step.work.audit(
+        "task.term_changed",
+        f"Срок задачи «{task.title}» изменён вслед за полем",
+        entity="task",
+        entity_id=task.id,
+        case_id=task.case_id,
+        before={"due_at": before},
+        after={"due_at": due},
+    )
+    step.work.touch(task.case_id)
 
 
 def _given(step: StepContext) -> tuple[Task, Person] | tuple[None, None]:

@@ -131,7 +131,9 @@ def notice(says: str = "Произошло: {case}", tell: list[str] | None = No
 class Process:
     """A process as its DAG declares it: steps in order, each behind the one before unless ``after`` says otherwise."""
 
-    def __init__(self, listens: str, steps: Mapping[str, dict[str, Any]], *, number: int = 1, **after: list[str]) -> None:
+    def __init__(
+        self, listens: str, steps: Mapping[str, dict[str, Any]], *, number: int = 1, **after: list[str]
+    ) -> None:
         self.id = f"process_{next(_numbers)}"
         self.listens = listens
         self.number = number
@@ -182,7 +184,9 @@ class Driver:
         self.processes += [one for one in processes if one not in self.processes]
         owner = self.company[more.pop("responsible", "manager")]
         with self.acting(by) as work:
-            made = deals.create_deal(work, title=f"Сделка {next(_numbers)}", funnel=funnel, responsible_id=owner, **more)
+            made = deals.create_deal(
+                work, title=f"Сделка {next(_numbers)}", funnel=funnel, responsible_id=owner, **more
+            )
             self.cases.add(made.case_id)
         self.settle()
         return made.id
@@ -335,5 +339,3 @@ def at_once(number: int, act: Callable[[int], Any]) -> list[Any]:
     """Do the same in so many threads at once; the first failure is raised."""
     with ThreadPoolExecutor(number) as pool:
         return list(pool.map(act, range(number)))
-
-

@@ -170,12 +170,14 @@ def test_a_wrong_deal_is_refused_whole(driver: Driver, wrong: dict[str, Any]) ->
     assert driver.read(lambda s: s.scalar(text("SELECT count(*) FROM process_case"))) == before
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"paid": "-1"}, {"paid": "1.001"}, {"amount": "NaN"}, {"amount": "1e999999"}, {"title": 5}, {"signed_on": "31.02.2026"},
-     {"delivery_terms": "почтой"}, {"product_manager": 10**9}, {"works_executor": 1}, {"contract_draft": "x"},
-     {"track_number": "\x00"}, {"track_number": "\ud800"}, {"responsible": 1}, {"stage": QUOTE}, {"debt": "1"}],
-)  # fmt: skip
+WRONG_FIELDS = [
+    {"paid": "-1"}, {"paid": "1.001"}, {"amount": "NaN"}, {"amount": "1e999999"}, {"title": 5}, {"debt": "1"},
+    {"signed_on": "31.02.2026"}, {"delivery_terms": "почтой"}, {"product_manager": 10**9}, {"works_executor": 1},
+    {"contract_draft": "x"}, {"track_number": "\x00"}, {"track_number": "\ud800"}, {"responsible": 1}, {"stage": QUOTE},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG_FIELDS)
 def test_a_wrong_field_changes_nothing(driver: Driver, wrong: dict[str, Any]) -> None:
     deal = driver.deal()
     with pytest.raises(InvalidInput) as error:
@@ -206,7 +208,9 @@ def test_a_move_from_a_stale_board_is_refused(driver: Driver) -> None:
 def test_a_move_to_the_same_stage_changes_nothing(driver: Driver) -> None:
     deal = driver.deal()
     driver.move(deal, NEW)
-    assert driver.read(lambda s: s.scalar(text("SELECT count(*) FROM stage_visit WHERE deal_id = :d"), {"d": deal})) == 1
+    assert (
+        driver.read(lambda s: s.scalar(text("SELECT count(*) FROM stage_visit WHERE deal_id = :d"), {"d": deal})) == 1
+    )
 
 
 def test_two_people_move_at_once_and_every_visit_is_whole(driver: Driver) -> None:

@@ -25,7 +25,10 @@ WORDS: dict[str, Callable[[], dict[str, dict[str, Any]]]] = {
     "MoveStage": lambda: {"go": step("MoveStage", "Перевести", stage="Договор"), "tell": notice()},
     "StageSensor leaves": lambda: {"left": step("StageSensor", "Уйдёт", leaves=True), "tell": notice()},
     "StageSensor arrives": lambda: {"came": step("StageSensor", "Придёт", arrives="Договор"), "tell": notice()},
-    "StageSensor stays": lambda: {"stays": step("StageSensor", "Стоит", stays_for=term_of(hours(12))), "tell": notice()},
+    "StageSensor stays": lambda: {
+        "stays": step("StageSensor", "Стоит", stays_for=term_of(hours(12))),
+        "tell": notice(),
+    },
     "TaskSensor": lambda: {"seen": step("TaskSensor", "Ждать", topic="тема"), "tell": notice()},
     "DateSensor": lambda: {"due": step("DateSensor", "Дата", at=at_field("quote_feedback_at")), "tell": notice()},
     "FieldSensor": lambda: {"full": step("FieldSensor", "Поле", until=filled("signed_on")), "tell": notice()},
@@ -220,7 +223,10 @@ def test_move_stage_leaves_a_deal_alone_that_somebody_has_moved(driver: Driver) 
     driver.move(deal, QUOTE)
     driver.move(deal, "Комплектация")
     driver.fill(deal, signed_on="2026-11-20")
-    assert driver.read(lambda s: s.scalar(text(f"SELECT title FROM stage WHERE id = {driver.deal_row(deal).stage_id}"))) == "Комплектация"
+    assert (
+        driver.read(lambda s: s.scalar(text(f"SELECT title FROM stage WHERE id = {driver.deal_row(deal).stage_id}")))
+        == "Комплектация"
+    )
 
 
 def test_a_request_becomes_one_deal(driver: Driver) -> None:
@@ -358,7 +364,9 @@ def test_date_and_field_sensors_hear_their_fields(driver: Driver) -> None:
 
 @pytest.fixture
 def marked(driver: Driver) -> Process:
-    process = on_stage(QUOTE, {"do": task("Сделать", due=hours(5)), "late": alarm("do", after(hours(5))), "tell": notice()})
+    process = on_stage(
+        QUOTE, {"do": task("Сделать", due=hours(5)), "late": alarm("do", after(hours(5))), "tell": notice()}
+    )
     deal = driver.deal(process)
     driver.move(deal, QUOTE)
     (instance,) = driver.instances(process)
@@ -550,7 +558,7 @@ def test_eight_threads_on_one_case_and_on_many(driver: Driver, cases: int) -> No
 
     def hammer(number: int) -> None:
         deal = made[number % cases]
-        for turn in range(4):
+        for turn in range(3):
             driver.fill(deal, settle=False, amount=str(number * 10 + turn), signed_on=f"2026-11-{10 + turn}")
             driver.move(deal, (QUOTE, "Договор", NEW)[(number + turn) % 3], settle=False)
             with transaction(driver.company.viewer("boss").actor) as work:

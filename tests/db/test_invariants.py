@@ -17,14 +17,15 @@ PLANTED = {
     "wait_of_ended_instance": "UPDATE process_instance SET state = 'ended' WHERE case_id = :case",
     "task_without_wait": "UPDATE step_state SET state = 'done' WHERE case_id = :case AND word = 'EmployeeTask'",
     "wait_for_closed_task": "UPDATE task SET state = 'done' WHERE case_id = :case",
-    "task_done_twice": """INSERT INTO task (key, case_id, step, topic, title, addressed_to, executor_id, created_at, state)
+    "task_done_twice": """
+        INSERT INTO task (key, case_id, step, topic, title, addressed_to, executor_id, created_at, state)
         SELECT k, :case, 'x', k, 'x', 'head', 1, now(), 'done' FROM unnest(ARRAY['p/d/v/s/1', 'p/d/v/s/2']) k""",
     "notice_doubled": """INSERT INTO notice (key, person_id, text, case_id, task_id, created_at)
         SELECT k || '/given/1', 1, 'x', :case, (SELECT max(id) FROM task), now()
         FROM unnest(ARRAY['visit-1', 'visit-2']) k""",
     "alarm_doubled": """INSERT INTO audit (at, actor_kind, action, case_id, entity, entity_id, text, after)
         SELECT now(), 'process', 'alarm.fired', :case, 'step', 7, 'x', '{"moment": "m"}' FROM generate_series(1, 2)""",
-    "alarm_outlived_its_task": "UPDATE step_state SET state = 'stopped' WHERE case_id = :case AND word = 'EmployeeTask'",
+    "alarm_outlived_its_task": "UPDATE step_state SET state = 'done' WHERE case_id = :case AND word = 'EmployeeTask'",
     "event_pending": "UPDATE outbox_event SET state = 'pending' WHERE case_id = :case",
     "event_dead": "UPDATE outbox_event SET state = 'dead' WHERE case_id = :case",
     "change_unseen": "UPDATE process_case SET seq = seq + 1 WHERE id = :case",

@@ -287,4 +287,11 @@ def test_a_run_ended_by_ops_leaves_no_obligation_behind(driver: Driver) -> None:
     (instance,) = driver.instances(process)
     engine.end_run(process.id, instance.run_id, "прогон удалён администратором")
     assert driver.tasks("open") == []
-    assert driver.read(lambda s: s.scalar(text("SELECT count(*) FROM step_state WHERE state = 'waiting' AND instance_id = :i"), {"i": instance.id})) == 0
+    assert (
+        driver.read(
+            lambda s: s.scalar(
+                text("SELECT count(*) FROM step_state WHERE state = 'waiting' AND instance_id = :i"), {"i": instance.id}
+            )
+        )
+        == 0
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from include.process.rules import at_least, filled, hours, in_future
+from include.process.rules import after, at_least, filled, hours, in_future
 from include.shared.errors import BackofficeError, Conflict, Forbidden, GuardRefused, InvalidInput, NotFound
 from include.shared.work import transaction
 from include.staff import admin
@@ -160,7 +160,9 @@ def test_a_changed_term_is_kept_with_its_reason(driver: Driver) -> None:
     boss, only = driver.company.viewer("boss"), driver.open_task()
     with transaction(boss.actor) as work:
         tasks.change_term(work, boss, only.id, "30.11.2026", "клиент попросил")
-    kept = driver.read(lambda s: s.execute(text(f"SELECT reason, old_due_at FROM task_term_change WHERE task_id = {only.id}")).one())
+    kept = driver.read(
+        lambda s: s.execute(text(f"SELECT reason, old_due_at FROM task_term_change WHERE task_id = {only.id}")).one()
+    )
     assert tuple(kept) == ("клиент попросил", only.due_at)
     driver.settle()
 
@@ -176,7 +178,9 @@ def test_the_head_sets_and_watches_the_task(driver: Driver) -> None:
     assert driver.told() == ["manager"]
 
 
-@pytest.mark.parametrize(("responsible", "head"), [("boss", "director"), ("product", "director"), ("engineer", "chief")])
+@pytest.mark.parametrize(
+    ("responsible", "head"), [("boss", "director"), ("product", "director"), ("engineer", "chief")]
+)
 def test_the_head_is_the_nearest_above(driver: Driver, responsible: str, head: str) -> None:
     """AG-4."""
     process = on_stage(QUOTE, {"do": task()})
@@ -195,15 +199,25 @@ def test_the_director_has_no_head(driver: Driver) -> None:
 
 def test_a_new_responsible_brings_his_head(driver: Driver) -> None:
     """AG-4: resolution is repeated if resp changes; work, creator and observers follow."""
-    process = on_stage(QUOTE, {
-        "do": task("Сам", due=hours(5)), "head": task("Руководитель", to="head"), "acc": task("Бухгалтер", to="role:accountant"),
-        "late": alarm("do", {"base": "task", "sign": 1, "offset": {"setting": None, "default": {"hours": 4}}}, tell=["responsible", "head"]),
-    }, head=[], acc=[])  # fmt: skip
+    steps = {
+        "do": task("Сам", due=hours(5)),
+        "head": task("Руководитель", to="head"),
+        "acc": task("Бухгалтер", to="role:accountant"),
+        "late": alarm("do", after(hours(4)), tell=["responsible", "head"]),
+    }
+    process = on_stage(QUOTE, steps, head=[], acc=[])
     deal = driver.deal(process)
     driver.move(deal, QUOTE)
     driver.give_to(deal, "engineer")
-    found = {one.title: (driver.company.login(one.executor_id), driver.company.login(one.creator_id or 0)) for one in driver.tasks()}
-    assert found == {"Сам": ("engineer", "chief"), "Руководитель": ("chief", "chief"), "Бухгалтер": ("accountant", "chief")}
+    found = {
+        one.title: (driver.company.login(one.executor_id), driver.company.login(one.creator_id or 0))
+        for one in driver.tasks()
+    }
+    assert found == {
+        "Сам": ("engineer", "chief"),
+        "Руководитель": ("chief", "chief"),
+        "Бухгалтер": ("accountant", "chief"),
+    }
     assert [driver.observers(one) for one in driver.tasks()] == [{"chief"}, set(), {"chief"}]
     assert sorted(driver.told("Вам передана")) == ["chief", "engineer"]
     driver.later(hours=6)

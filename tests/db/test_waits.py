@@ -94,8 +94,8 @@ def test_an_emptied_field_disarms(driver: Driver) -> None:
 
 def test_of_a_series_each_fires_once_and_of_several_past_only_the_latest(driver: Driver) -> None:
     """AG-3; A0-2: 3 working days before, 1 working day before, on the day."""
-    series = [at_field("quote_feedback_at", minus=working_days(3)), at_field("quote_feedback_at", minus=working_days(1)),
-              at_field("quote_feedback_at")]  # fmt: skip
+    date_of = "quote_feedback_at"
+    series = [at_field(date_of, minus=working_days(3)), at_field(date_of, minus=working_days(1)), at_field(date_of)]
     process = on_stage(QUOTE, {"do": task(), "soon": alarm("do", series)})
     deal = driver.deal(process, fields={"quote_feedback_at": "30.11.2026"})
     driver.move(deal, QUOTE)
@@ -176,8 +176,31 @@ def test_the_head_is_not_told_twice_of_the_same_moment(driver: Driver) -> None:
     assert (driver.told("Просрочена"), sorted(driver.told("Не закрыта"))) == ([], ["boss", "manager"])
 
 
+def test_a_term_that_is_a_field_follows_it_until_changed_by_hand(driver: Driver) -> None:
+    """AG-3: armed without date, aimed when filled, re-aimed on change."""
+    process = on_stage(QUOTE, {"do": task(due=at_field("quote_feedback_at", minus=hours(1)))})
+    deal = driver.deal(process)
+    driver.move(deal, QUOTE)
+    assert driver.open_task().due_at is None
+    driver.fill(deal, quote_feedback_at="25.11.2026 12:00")
+    assert driver.open_task().due_at == moscow("2026-11-25 11:00")
+    driver.fill(deal, quote_feedback_at="26.11.2026 12:00")
+    assert driver.step(process, "do").moment == moscow("2026-11-26 11:00")
+    boss = driver.company.viewer("boss")
+    with transaction(boss.actor) as work:
+        tasks.change_term(work, boss, driver.open_task().id, "30.11.2026 12:00", "по просьбе")
+    driver.fill(deal, quote_feedback_at="27.11.2026 12:00")
+    assert driver.open_task().due_at == moscow("2026-11-30 12:00")
+
+
 def test_a_term_follows_its_change_and_so_do_its_alarms(driver: Driver) -> None:
-    process = on_stage(QUOTE, {"do": task(due=hours(5)), "soon": alarm("do", {"base": "due", "sign": -1, "offset": {"setting": None, "default": {"hours": 1}}})})
+    process = on_stage(
+        QUOTE,
+        {
+            "do": task(due=hours(5)),
+            "soon": alarm("do", {"base": "due", "sign": -1, "offset": {"setting": None, "default": {"hours": 1}}}),
+        },
+    )
     driver.move(driver.deal(process), QUOTE)
     assert driver.step(process, "soon").moment == moscow("2026-11-23 14:00")
     boss = driver.company.viewer("boss")
@@ -280,7 +303,7 @@ def test_the_virtual_clock_moves_and_is_refused_in_production(driver: Driver, mo
         assert clock.now(session) == moscow("2026-12-07 10:00")
     driver.settle()
     assert driver.told("Не закрыта") == ["manager"]
-    driver.now += (moscow("2026-12-07 10:00") - driver.now)
+    driver.now += moscow("2026-12-07 10:00") - driver.now
     with transaction() as work:
         from sqlalchemy import text
 

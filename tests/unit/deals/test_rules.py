@@ -22,7 +22,8 @@ def clean(kind: str, value: Any) -> Any:
     ("kind", "value", "stored"),
     [
         ("bool", "да", True), ("bool", " Нет ", False), ("bool", True, True), ("bool", "0", False), ("bool", 1, True),
-        ("date", "21.11.2026", "2026-11-21"), ("date", "2026-11-21", "2026-11-21"), ("date", "29.02.2028", "2028-02-29"),
+        ("date", "21.11.2026", "2026-11-21"), ("date", "2026-11-21", "2026-11-21"),
+        ("date", "29.02.2028", "2028-02-29"),
         ("datetime", "21.11.2026 14:05", "2026-11-21T14:05:00+04:00"),
         ("datetime", "2026-11-21T14:05", "2026-11-21T14:05:00+04:00"),
         ("datetime", "2026-11-21T14:05:00+03:00", "2026-11-21T14:05:00+03:00"),
@@ -56,13 +57,19 @@ def test_what_people_write_is_read(kind: str, value: Any, stored: Any) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_words(kind: str, value: Any) -> None:
-    with pytest.raises(InvalidInput, match="Поле|полe|поле"):
+    with pytest.raises(InvalidInput, match=r"[Пп]оле"):
         clean(kind, value)
 
 
 @pytest.mark.parametrize(
     ("amount", "paid", "owed", "over"),
-    [("100", "40", "60", "0"), ("100", "100", "0", "0"), ("100", "130", "0", "30"), (None, "5", "0", "5"), ("0", "0", "0", "0")],
+    [
+        ("100", "40", "60", "0"),
+        ("100", "100", "0", "0"),
+        ("100", "130", "0", "30"),
+        (None, "5", "0", "5"),
+        ("0", "0", "0", "0"),
+    ],
 )
 def test_debt(amount: str | None, paid: str, owed: str, over: str) -> None:
     """R002-74, A2-34."""

@@ -61,7 +61,11 @@ def test_conditions(condition: Condition, facts: dict[str, Any], holds: bool) ->
     [
         (filled("date"), {}, ["не заполнено поле «Дата»"]),
         (equals("flag", True), {}, ["поле «Признак» должно быть равно «да»"]),
-        (at_least("paid", "amount"), {"amount": "1000"}, ["«Сумма оплаты» 0,00\u00a0₽ меньше, чем «Сумма сделки» 1\u00a0000,00\u00a0₽"]),
+        (
+            at_least("paid", "amount"),
+            {"amount": "1000"},
+            ["«Сумма оплаты» 0,00\u00a0₽ меньше, чем «Сумма сделки» 1\u00a0000,00\u00a0₽"],
+        ),
         (in_future("date"), {}, ["в поле «Дата» нужна будущая дата"]),
         (filled("date") & filled("flag"), {}, ["не заполнено поле «Дата»", "не заполнено поле «Признак»"]),
         (filled("date") | filled("flag"), {}, ["не заполнено поле «Дата» или не заполнено поле «Признак»"]),
@@ -86,7 +90,9 @@ def test_fields_of_a_condition() -> None:
     assert rules.fields_of(condition.body) == {"a", "b", "c", "d", "e"}
 
 
-@pytest.mark.parametrize("wrong", [{}, {"filled": "a", "equals": ["a", 1]}, {"больше": 1}, {"all": [{"x": 1}]}, {"not": {}}])
+@pytest.mark.parametrize(
+    "wrong", [{}, {"filled": "a", "equals": ["a", 1]}, {"больше": 1}, {"all": [{"x": 1}]}, {"not": {}}]
+)
 def test_a_wrong_tree_is_seen_when_the_process_is_read(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="слови"):
         rules.check_condition(wrong)
