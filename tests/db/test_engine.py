@@ -585,3 +585,66 @@ def test_the_first_condition_of_identification(driver: Driver) -> None:
     driver.move(deal, "Договор")
     driver.move(deal, QUOTE)
     assert driver.told("Принято") == ["manager"]
+
+
+FORM = {"direction": "Товары", "subject": "Подшипники", "responsible_id": 1}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"subject": "\x00"},
+        {"subject": "\ud800"},
+        {"subject": ""},
+        {"subject": "x" * 301},
+        {"subject": ["x"]},
+        {"direction": "Аренда"},
+        {"responsible_id": "Иванов"},
+        {"responsible_id": 0},
+        {"responsible_id": 2**63},
+        {"лишнее": 1},
+        {"source": {"a": "\x00"}},
+    ],
+)
+def test_a_wrong_form_is_refused_in_words(driver: Driver, wrong: Facts) -> None:
+    """R002-9a: bad input gets a clear error, never a half-applied change."""
+    from include.process.forms import start_form
+    from include.shared.errors import InvalidInput
+
+    boss = driver.company.viewer("boss")
+    before = everything(driver)
+    with pytest.raises(InvalidInput), transaction(boss.actor) as work:
+        start_form(work, "client_request", boss, {**FORM, **wrong})
+    assert everything(driver) == before
+
+
+def test_a_form_sent_twice_at_once_is_one_case(driver: Driver) -> None:
+    from include.process.forms import start_form
+
+    boss = driver.company.viewer("boss")
+
+    def send(_: int) -> int:
+        with transaction(boss.actor) as work:
+            return start_form(work, "client_request", boss, FORM, request_key="дважды").id
+
+    made = set(at_once(4, send))
+    driver.cases |= made
+    assert len(made) == 1
+    driver.settle()
+
+
+def test_looks_per_second(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
+    """Printed for the record; a restart looks at every wait once."""
+    from time import perf_counter
+
+    process = on_stage(QUOTE, {"do": task(due=hours(5))})
+    deal = driver.deal(process)
+    driver.move(deal, QUOTE)
+    (instance,) = driver.instances(process)
+    begun = perf_counter()
+    for _ in range(100):
+        driver.look(process, instance, "do")
+    rate = 100 / (perf_counter() - begun)
+    with capsys.disabled():
+        print(f"\nunchanged looks per second in one thread: {rate:.0f}")
+    assert rate > 5
