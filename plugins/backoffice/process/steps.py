@@ -140,7 +140,7 @@ class EmployeeTask(Step):
         if guard is not None:
             check_condition(guard.body)
         if due is None:
-            due = TermRef(f"term:{step_id}", {"working_days": 1}, f"Срок задачи «{title}»")
+            due = TermRef(f"term:{self.dag_id}.{step_id}", {"working_days": 1}, f"Срок задачи «{title}»")
         moment = due if isinstance(due, MomentRef) else MomentRef("opened", _term_ref(due))
         self.spec.update(
             to=to, due=moment.body(), guard=guard.body if guard else None, closes_itself=closes_itself,
