@@ -84,11 +84,13 @@ class Hub:
         else:
             key = found.group(1)
         with self._ear(key) as ear:
+            arrives = True
             while True:
                 ear.clear()  # listen first, then look: nothing that happens meanwhile is missed
-                look = await self._patiently(engine.look, process, run_id, step, spec)
+                look = await self._patiently(engine.look, process, run_id, step, spec, arrives=arrives)
                 if look.outcome != "waiting":
                     return look
+                arrives = False  # only a step that begins may take up what ops have marked
                 await _heard(ear, _seconds_until(look))
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -221,6 +221,17 @@ def test_deleted_run_ends_its_case(office: Office, live: list[dict[str, Any]]) -
     at_rest(office)
 
 
+def test_withdrawn_work_says_why_on_the_run(office: Office, live: list[dict[str, Any]]) -> None:
+    """Airflow shows a run whose work was withdrawn green: its note tells the reason."""
+    deal = live[17]
+    run = run_of(office, deal)
+    office.call("Иванова", "POST", f"/deals/{deal['id']}/stage", {"stage": "Счет/КП"})
+    path = f"/api/v2/dags/{DAG}/dagRuns/{run}"
+    wait_until(lambda: office.call("ops", "GET", path)["note"] == "сделка ушла со стадии", "заметка на прогоне")
+    assert office.call("ops", "GET", path)["state"] == "success"
+    at_rest(office)
+
+
 def test_downtime_over_many_moments(office: Office, live: list[dict[str, Any]]) -> None:
     """The clock jumps a day ahead while triggerers are down: every missed alarm fires once."""
     still_open = [deal for deal in live if office.open_tasks(deal["case_id"])]
