@@ -192,6 +192,18 @@ def withdraw_step(process: str, run_id: str, step: str) -> None:
         work.touch(instance.case_id)
 
 
+def take_up_step(process: str, run_id: str, step: str) -> None:
+    """Take up a marked step that waits in Airflow again: it was cleared while its mark was still being met."""
+    with transaction(PROCESS) as work:
+        spec = work.session.scalar(
+            select(StepState.spec)
+            .join(ProcessInstance, ProcessInstance.id == StepState.instance_id)
+            .where(ProcessInstance.process == process, ProcessInstance.run_id == run_id, StepState.step == step)
+        )
+    if spec is not None:
+        look(process, run_id, step, spec)
+
+
 def end_run(process: str, run_id: str, reason: str) -> None:
     """End the instance of a run that no longer exists or is over in Airflow; its open tasks are withdrawn."""
     with transaction(PROCESS) as work:

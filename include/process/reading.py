@@ -20,6 +20,7 @@ class LiveInstance:
     age_seconds: float
     event_pending: bool
     waiting_steps: list[str] = field(default_factory=list)
+    marked_steps: list[str] = field(default_factory=list)  # marked by ops and not taken up again
 
 
 def live_instances() -> list[LiveInstance]:

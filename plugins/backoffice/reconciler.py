@@ -69,6 +69,10 @@ def reconcile() -> int:
             if step not in run.tasks or state in airflow_api.FINAL_TASK_STATES:
                 engine.withdraw_step(instance.process, instance.run_id, step)
                 mended += 1
+        for step in instance.marked_steps:
+            if run.tasks.get(step) == "deferred":
+                engine.take_up_step(instance.process, instance.run_id, step)
+                mended += 1
         if run.state == "success":
             engine.end_run(instance.process, instance.run_id, RUN_MARKED)
             mended += 1

@@ -23,8 +23,14 @@ class World:
     ended: list[tuple[str, str, str]] = field(default_factory=list)
     did: list[tuple[str, ...]] = field(default_factory=list)
 
-    def instance(self, age: float = 100.0, pending: bool = False, waits: tuple[str, ...] = ("call",)) -> None:
-        self.live.append(LiveInstance(*KEY, age, pending, list(waits)))
+    def instance(
+        self,
+        age: float = 100.0,
+        pending: bool = False,
+        waits: tuple[str, ...] = ("call",),
+        marked: tuple[str, ...] = (),
+    ) -> None:
+        self.live.append(LiveInstance(*KEY, age, pending, list(waits), list(marked)))
 
     def run(self, state: str = "running", **tasks: str | None) -> None:
         self.runs[KEY] = RunState(*KEY, state, dict(tasks))
@@ -40,6 +46,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     )
     monkeypatch.setattr(airflow_api, "set_note", lambda *said: made.did.append(("note", *said)))
     monkeypatch.setattr(engine, "withdraw_step", lambda *said: made.did.append(("withdraw", *said)))
+    monkeypatch.setattr(engine, "take_up_step", lambda *said: made.did.append(("take up", *said)))
     monkeypatch.setattr(engine, "end_run", lambda *said: made.did.append(("end", *said)))
     return made
 
@@ -59,6 +66,14 @@ def test_a_marked_step_is_withdrawn(world: World, state: str) -> None:
     world.run(call=state)
     assert reconciler.reconcile() == 1
     assert world.did == [("withdraw", *KEY, "call")]
+
+
+def test_a_marked_step_cleared_meanwhile_is_taken_up(world: World) -> None:
+    """Its new trigger began before the mark was met, so that it does not take the step up itself."""
+    world.instance(waits=(), marked=("call", "letter"))
+    world.run(call="deferred", letter="success")
+    assert reconciler.reconcile() == 1
+    assert world.did == [("take up", *KEY, "call")]
 
 
 def test_a_step_that_is_gone_is_withdrawn(world: World) -> None:
