@@ -99,17 +99,18 @@ def require_seen(session: Session, viewer: Viewer, deal_id: int) -> Deal:
 def require_edit(session: Session, viewer: Viewer, deal_id: int) -> Deal:
     """Return a deal that the viewer may change; NotFound for an invisible one, Forbidden for a visible one."""
     deal = require_seen(session, viewer, deal_id)
-    if not may_edit(session, viewer, deal):
-        msg = "Нет прав: менять сделку может её ответственный, его руководитель или администратор."
-        raise Forbidden(msg)
-    return deal
+    return _allowed(deal, may_edit(session, viewer, deal), "менять")
 
 
 def require_move(session: Session, viewer: Viewer, deal_id: int) -> Deal:
     """Return a deal that the viewer may move; NotFound for an invisible one, Forbidden for a visible one."""
     deal = require_seen(session, viewer, deal_id)
-    if not may_move(session, viewer, deal):
-        msg = "Нет прав: переводить сделку может её ответственный, его руководитель или администратор."
+    return _allowed(deal, may_move(session, viewer, deal), "переводить")
+
+
+def _allowed(deal: Deal, may: bool, what: str) -> Deal:
+    if not may:
+        msg = f"Нет прав: {what} сделку может её ответственный, его руководитель или администратор."
         raise Forbidden(msg)
     return deal
 
