@@ -252,9 +252,9 @@ class Driver:
                 work.session.get_one(OutboxEvent, event).state = "done"
         return bool(pending)
 
-    def look_around(self) -> bool:
+    def look_around(self, *, live: bool = False) -> bool:
         moved = False
-        for instance in self.instances():
+        for instance in self.instances(live=live):
             process = next((one for one in self.processes if one.id == instance.process), None)
             if process is None or (instance.process, instance.run_id) in self.broken:
                 continue

@@ -568,7 +568,7 @@ def test_eight_threads_on_one_case_and_on_many(driver: Driver, cases: int) -> No
 
     def hammer(number: int) -> None:
         deal = made[number % cases]
-        for turn in range(3):
+        for turn in range(2):
             driver.fill(deal, settle=False, amount=str(number * 10 + turn), signed_on=f"2026-11-{10 + turn}")
             driver.move(deal, (QUOTE, "Договор", NEW)[(number + turn) % 3], settle=False)
             with transaction(driver.company.viewer("boss").actor) as work:
@@ -576,7 +576,7 @@ def test_eight_threads_on_one_case_and_on_many(driver: Driver, cases: int) -> No
 
                 change_responsible(work, deal, driver.company[("manager", "colleague")[turn % 2]], "")
             driver.relay()
-            driver.look_around()
+            driver.look_around(live=True)
 
     at_once(8, hammer)
     driver.settle()
