@@ -15,9 +15,7 @@ class ClientRequest(BaseModel):
     direction: Literal["Товары", "Услуги"] = Field(title="Направление")
     subject: str = Field(title="О чём обращение", min_length=1, max_length=300)
     responsible_id: int = Field(title="Ответственный", gt=0, lt=2**63, json_schema_extra={"look_up": "people"})
-    company_id: int | None = Field(
-        None, title="Компания", gt=0, lt=2**63, json_schema_extra={"look_up": "companies"}
-    )
+    company_id: int | None = Field(None, title="Компания", gt=0, lt=2**63, json_schema_extra={"look_up": "companies"})
     contact_name: str | None = Field(None, title="Контактное лицо", max_length=300)
     contact_phone: str | None = Field(None, title="Телефон", max_length=50)
     contact_email: str | None = Field(None, title="Почта", max_length=200)

@@ -55,9 +55,7 @@ def takes_leads(viewer: Viewer) -> bool:
 
 def _first_stages() -> Select[int]:
     first = select(Stage.funnel_code, func.min(Stage.position).label("at")).group_by(Stage.funnel_code).subquery()
-    return select(Stage.id).join(
-        first, and_(first.c.funnel_code == Stage.funnel_code, first.c.at == Stage.position)
-    )
+    return select(Stage.id).join(first, and_(first.c.funnel_code == Stage.funnel_code, first.c.at == Stage.position))
 
 
 def first_stages(session: Session) -> frozenset[int]:

@@ -50,9 +50,7 @@ DEPARTMENTS = {
 
 EMPLOYEES = (
     Employee("lemeshev", "Лемешев Андрей Викторович", "Генеральный директор", "Дирекция", ("director",)),
-    Employee(
-        "kovaleva", "Ковалёва Ольга Николаевна", "Коммерческий директор", "Дирекция", ("contract_approver",)
-    ),
+    Employee("kovaleva", "Ковалёва Ольга Николаевна", "Коммерческий директор", "Дирекция", ("contract_approver",)),
     Employee("krylova", "Крылова Татьяна Андреевна", "Офис-менеджер", "Дирекция", ("registrar",)),
     Employee(
         "sokolov",
@@ -61,25 +59,13 @@ EMPLOYEES = (
         "Отдел продаж (товары)",
         ("head",),
     ),
-    Employee(
-        "ivanova", "Иванова Мария Сергеевна", "Менеджер по продажам", "Отдел продаж (товары)", ("manager",)
-    ),
-    Employee(
-        "petrov", "Петров Алексей Юрьевич", "Менеджер по продажам", "Отдел продаж (товары)", ("manager",)
-    ),
-    Employee(
-        "orlov", "Орлов Кирилл Андреевич", "Продакт-менеджер", "Отдел продаж (товары)", ("product_manager",)
-    ),
-    Employee(
-        "morozov", "Морозов Сергей Владимирович", "Руководитель отдела сервиса", "Отдел сервиса", ("head",)
-    ),
+    Employee("ivanova", "Иванова Мария Сергеевна", "Менеджер по продажам", "Отдел продаж (товары)", ("manager",)),
+    Employee("petrov", "Петров Алексей Юрьевич", "Менеджер по продажам", "Отдел продаж (товары)", ("manager",)),
+    Employee("orlov", "Орлов Кирилл Андреевич", "Продакт-менеджер", "Отдел продаж (товары)", ("product_manager",)),
+    Employee("morozov", "Морозов Сергей Владимирович", "Руководитель отдела сервиса", "Отдел сервиса", ("head",)),
     Employee("nikitin", "Никитин Павел Олегович", "Менеджер по сервису", "Отдел сервиса", ("manager",)),
-    Employee(
-        "gusev", "Гусев Илья Романович", "Инженер по вибродиагностике", "Отдел сервиса", ("works_executor",)
-    ),
-    Employee(
-        "belova", "Белова Наталья Викторовна", "Главный бухгалтер", "Бухгалтерия", ("accountant", "one_c")
-    ),
+    Employee("gusev", "Гусев Илья Романович", "Инженер по вибродиагностике", "Отдел сервиса", ("works_executor",)),
+    Employee("belova", "Белова Наталья Викторовна", "Главный бухгалтер", "Бухгалтерия", ("accountant", "one_c")),
     Employee("zaitsev", "Зайцев Николай Петрович", "Заведующий складом", "Склад", ("head",)),
     Employee("admin", "Тихонов Роман Евгеньевич", "Администратор", "Дирекция", ("administrator",), "admin"),
     Employee("ops", "Панин Олег Борисович", "Инженер сопровождения", "Дирекция", (), "ops"),
@@ -109,10 +95,7 @@ def prepare() -> list[str]:
 
 def is_marked(session: Session, action: str) -> bool:
     """Say whether this part of the demo has been done; the mark is its audit row."""
-    return (
-        session.scalar(select(Audit.id).where(Audit.entity == "demo", Audit.action == action).limit(1))
-        is not None
-    )
+    return session.scalar(select(Audit.id).where(Audit.entity == "demo", Audit.action == action).limit(1)) is not None
 
 
 def mark(work: Work, action: str, says: str) -> None:

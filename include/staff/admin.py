@@ -123,9 +123,7 @@ def take_role(work: Work, role_code: str, person_id: int) -> None:
     work.session.flush()
 
 
-def set_account(
-    work: Work, person_id: int, login: str, password: str | None = None, access: str = "staff"
-) -> Account:
+def set_account(work: Work, person_id: int, login: str, password: str | None = None, access: str = "staff") -> Account:
     """Make or change a person's login; without a password the present one stays."""
     _begin(work)
     person, login = _active(work, person_id), _login(login)

@@ -16,6 +16,8 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import select
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as SQLTimeoutError
 from sqlalchemy.orm import Session
 
 from backoffice import airflow_api, nudge
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 BATCH = 20
 IDLE_LOOK = 5.0
 FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
+OUTAGE_RETRY = 3.0
 DEAD_AFTER = 20
 NOT_PARSED = "процесс ещё не разобран Airflow"
 BEAT_EVERY = 10.0
@@ -109,6 +112,11 @@ def relay_batch(limit: int = BATCH) -> int:
             except NotParsedYet as waiting:
                 event.error = str(waiting)
                 event.next_try_at = clock.machine_now() + timedelta(seconds=FIRST_RETRY)
+            except (OperationalError, InterfaceError, SQLTimeoutError, OSError) as outage:
+                # a database that is away says nothing about the event: it waits, however long that takes
+                log.warning("Событие %s не передано, база недоступна: %s", event.id, outage)
+                event.error = f"{type(outage).__name__}: {outage}"[:2000]
+                event.next_try_at = clock.machine_now() + timedelta(seconds=OUTAGE_RETRY)
             except Exception as error:
                 log.exception("Событие %s не передано", event.id)
                 _postpone(event, error)

@@ -123,9 +123,7 @@ def test_repeated_acts_leave_one_trace(work: Work) -> None:
         admin.take_role(work, "manager", person.id)
         admin.set_head(work, department.id, None)
     assert work.session.scalars(select(RoleHolder)).all() == []
-    actions = list(
-        work.session.scalars(select(Audit.action).where(Audit.entity != "reference").order_by(Audit.id))
-    )
+    actions = list(work.session.scalars(select(Audit.action).where(Audit.entity != "reference").order_by(Audit.id)))
     assert actions == [
         "person.added", "department.added", "role.given", "department.head_changed", "role.taken",
         "department.head_changed",

@@ -58,9 +58,7 @@ def compose() -> dict[str, Any]:
 def test_settings_are_those_of_make_up(compose: dict[str, Any], service: str) -> None:
     environment = compose["services"][service]["environment"]
     ours = {key: value for key, value in environment.items() if key.startswith("AIRFLOW__")}
-    expected = {
-        key: value for key, value in COMMON.items() if key.startswith("AIRFLOW__")
-    } | OF_THE_DEPLOYMENT
+    expected = {key: value for key, value in COMMON.items() if key.startswith("AIRFLOW__")} | OF_THE_DEPLOYMENT
     assert {key: value for key, value in ours.items() if key not in SECRET} == expected
     assert set(ours) >= SECRET
     assert {key: environment[key] for key in COMMON} == COMMON
@@ -87,9 +85,7 @@ def test_code_is_mounted_and_importable(compose: dict[str, Any]) -> None:
     for name in AIRFLOW_SERVICES:
         service = compose["services"][name]
         mounted = {volume.split(":")[1] for volume in service["volumes"]}
-        assert mounted >= {
-            f"/opt/airflow/{folder}" for folder in ("dags", "plugins", "include", "sql", "config")
-        }
+        assert mounted >= {f"/opt/airflow/{folder}" for folder in ("dags", "plugins", "include", "sql", "config")}
         assert service["environment"]["PYTHONPATH"] == "/opt/airflow"
         assert service["environment"]["BACKOFFICE_CLOCK"] == "real"
         assert service["environment"]["BACKOFFICE_ENV"] == "production"

@@ -23,6 +23,8 @@ create table step_state (id bigint, case_id bigint, state text, moment timestamp
 create table heartbeat (name text, instance text, at timestamptz, info jsonb);
 create table clock_offset (id int, microseconds bigint);
 insert into heartbeat select name, 'one', now(), '{}' from unnest(array['relay', 'hub', 'reconciler']) name;
+insert into process_case values (9, 'deal-9', 1);
+insert into step_state values (9, 9, 'waiting', null, 1);
 """
 AIRFLOW = """
 create table job (id int, job_type text, state text, hostname text, start_date timestamptz,
@@ -140,6 +142,16 @@ def test_an_illness_is_named_with_what_to_do(healthy: Installation, code: str) -
     assert len(found) == 1
     assert words in found[0].text
     assert found[0].action == doctor.ACTIONS[code]
+
+
+def test_a_hub_is_missed_only_where_something_waits(healthy: Installation) -> None:
+    """It lives in the triggerer from the first wait on."""
+    with psycopg.connect(libpq(healthy.backoffice_database_url), autocommit=True) as connection:
+        connection.execute("delete from heartbeat where name = 'hub'; delete from step_state")
+        assert findings(healthy) == []
+        connection.execute("insert into step_state values (9, 9, 'waiting', null, 1)")
+        connection.execute("insert into heartbeat values ('hub', 'one', now(), '{\"connected\": false}')")
+    assert [one.code for one in findings(healthy)] == ["hub_silent"]
 
 
 def test_json_for_a_machine(healthy: Installation, capsys: pytest.CaptureFixture[str]) -> None:

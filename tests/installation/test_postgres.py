@@ -54,9 +54,7 @@ def test_two_databases_in_utf8_with_owners_of_their_own(running: Installation) -
 
 def test_the_server_wants_a_password(running: Installation) -> None:
     with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(
-            f"postgresql://postgres@127.0.0.1:{running.places.postgres_port}/postgres", connect_timeout=3
-        )
+        psycopg.connect(f"postgresql://postgres@127.0.0.1:{running.places.postgres_port}/postgres", connect_timeout=3)
 
 
 def test_secrets_are_the_owners_only_and_stay(running: Installation) -> None:

@@ -62,8 +62,7 @@ def test_a_dead_triggerers_row_is_ended_and_its_triggers_are_free(running: Insta
         assert job[1] == hostname_of(1)
         running.hold("triggerer")
         connection.execute(
-            "insert into trigger (classpath, kwargs, created_date, triggerer_id)"
-            " values ('x.Y', '', now(), %s)",
+            "insert into trigger (classpath, kwargs, created_date, triggerer_id) values ('x.Y', '', now(), %s)",
             [job[0]],
         )
         running.release("triggerer")

@@ -27,11 +27,7 @@ def known_options() -> set[str]:
     assert spec.origin is not None
     file = Path(spec.origin).parent / "config_templates" / "config.yml"
     sections = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return {
-        f"AIRFLOW__{section}__{option}".upper()
-        for section, body in sections.items()
-        for option in body["options"]
-    }
+    return {f"AIRFLOW__{section}__{option}".upper() for section, body in sections.items() for option in body["options"]}
 
 
 def settings(tmp_path: Path, **options: object) -> dict[str, str]:
@@ -58,11 +54,7 @@ def test_every_port_follows_from_the_address(tmp_path: Path) -> None:
 
 
 def test_the_auth_manager_is_ours_unless_a_test_says_otherwise(tmp_path: Path) -> None:
-    assert (
-        settings(tmp_path)["AIRFLOW__CORE__AUTH_MANAGER"]
-        == AUTH_MANAGER
-        == COMMON["AIRFLOW__CORE__AUTH_MANAGER"]
-    )
+    assert settings(tmp_path)["AIRFLOW__CORE__AUTH_MANAGER"] == AUTH_MANAGER == COMMON["AIRFLOW__CORE__AUTH_MANAGER"]
     assert settings(tmp_path, auth_manager="x.Y")["AIRFLOW__CORE__AUTH_MANAGER"] == "x.Y"
 
 
@@ -74,9 +66,7 @@ def test_extra_dags_come_beside_the_projects(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "url", ["postgres://u:p@h/d", "postgresql://u:p@h/d", "postgresql+asyncpg://u:p@h/d"]
-)
+@pytest.mark.parametrize("url", ["postgres://u:p@h/d", "postgresql://u:p@h/d", "postgresql+asyncpg://u:p@h/d"])
 def test_database_addresses_may_be_written_as_people_write_them(url: str) -> None:
     assert with_driver(url, "psycopg") == "postgresql+psycopg://u:p@h/d"
     assert libpq(url) == "postgresql://u:p@h/d"

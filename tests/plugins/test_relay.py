@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from backoffice import airflow_api, nudge, relay
 from backoffice.airflow_api import Listener
@@ -32,6 +33,7 @@ class FakeAirflow:
     runs: list[tuple[str, str]] = field(default_factory=list)
     asked: int = 0
     failures: dict[str, int] = field(default_factory=dict)
+    outage: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def listeners(self, tag: str) -> list[Listener]:
@@ -44,6 +46,8 @@ class FakeAirflow:
         with self.lock:  # as unique(dag_id, run_id) does
             assert set(conf) == {"event"}, "в conf прогона – только идентификаторы"
             self.asked += 1
+            if self.outage:
+                raise OperationalError("insert", {}, OSError("connection refused"))
             if self.failures.get(process):
                 self.failures[process] -= 1
                 raise RuntimeError("Airflow не ответил")
@@ -188,6 +192,21 @@ def test_poison_goes_to_the_dead_letters_and_stops_nobody(airflow: FakeAirflow, 
     assert (state, attempts, error) == ("dead", relay.DEAD_AFTER, "RuntimeError: Airflow не ответил")
     assert state_of(business, good)[0] == "done"
     assert airflow.runs == [("goods", "deal-2-visit-1")]
+
+
+def test_an_outage_of_the_database_never_makes_an_event_dead(
+    airflow: FakeAirflow, business: Engine, event: Any
+) -> None:
+    airflow.outage = True
+    made = event()
+    for _ in range(relay.DEAD_AFTER + 2):
+        due_now(business)
+        relay.relay_batch()
+    assert state_of(business, made)[:2] == ("pending", 0)
+    airflow.outage = False
+    due_now(business)
+    relay.relay_batch()
+    assert state_of(business, made)[0] == "done"
 
 
 def test_an_event_without_a_case_is_poison_not_a_crash(airflow: FakeAirflow, business: Engine, event: Any) -> None:

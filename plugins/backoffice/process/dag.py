@@ -59,14 +59,14 @@ class Process(DAG):
         steps = [one for one in self.tasks if isinstance(one, Step)]
         alarms = [one for one in steps if isinstance(one, Alarm)]
         for alarm in alarms:
-            for before in alarm.of.upstream_list:
+            for before in {one.task_id: one for task in alarm.watched for one in task.upstream_list}.values():
                 alarm.set_upstream(before)
         for step in steps:
             after = [one for one in step.downstream_list if isinstance(one, Step) and not isinstance(one, Alarm)]
             step.spec["next"] = [f"«{one.spec['title']}»" for one in sorted(after, key=lambda one: one.task_id)]
             if isinstance(step, EmployeeTask):
                 step.spec["alarms"] = [
-                    {"tell": one.spec["tell"], "at": one.spec["at"]} for one in alarms if one.of is step
+                    {"tell": one.spec["tell"], "at": one.spec["at"]} for one in alarms if step in one.watched
                 ]
             step.seal()
         self._keep_scheme(steps)

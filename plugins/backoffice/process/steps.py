@@ -15,7 +15,7 @@ from include.process.rules import Condition, MomentRef, TermRef, check_condition
 from include.shared.working_time import Term
 
 STEP_TRIGGER = "backoffice.triggers.steps.StepTrigger"
-Reentry = Literal["once", "repeat"]
+Reentry = Literal["once", "repeat", "replace"]
 OnLeave = Literal["cancel", "keep"]
 
 
@@ -154,6 +154,9 @@ class Alarm(Step):
     """The parallel wait of a task: tells people at a moment while the task is still open (AG-1…AG-3).
 
     It starts together with its task; nothing waits for it.
+
+    :param of: the task, or several: cancelled when all of them are closed (R002-21)
+    :param at: the moment, or a series: each fires once, of several past ones only the latest (AG-3)
     """
 
     word = "Alarm"
@@ -163,17 +166,23 @@ class Alarm(Step):
         self,
         step_id: str,
         *,
-        of: EmployeeTask,
-        at: MomentRef,
+        of: EmployeeTask | Sequence[EmployeeTask],
+        at: MomentRef | Sequence[MomentRef],
         tell: Sequence[str],
         says: str = "Не закрыта задача «{task}»: {case}",
         title: str | None = None,
         lives: Literal["task", "stage"] = "task",
         **kwargs: Any,
     ) -> None:
-        super().__init__(step_id=step_id, title=title or f"Предупреждение: «{of.spec['title']}»", **kwargs)
-        self.of = of
-        self.spec.update(of=of.task_id, at=at.body(), tell=list(tell), says=says, lives=lives)
+        watched = [of] if isinstance(of, EmployeeTask) else list(of)
+        titles = ", ".join(f"«{one.spec['title']}»" for one in watched)
+        super().__init__(step_id=step_id, title=title or f"Предупреждение: {titles}", **kwargs)
+        self.watched = watched
+        self.spec.update(
+            of=watched[0].task_id if len(watched) == 1 else [one.task_id for one in watched],
+            at=at.body() if isinstance(at, MomentRef) else [one.body() for one in at],
+            tell=list(tell), says=says, lives=lives,
+        )  # fmt: skip
         self.seal()
 
 

@@ -8,7 +8,7 @@ SELECT
 FROM task
 JOIN step_state alarm
     ON alarm.instance_id = task.instance_id AND alarm.word = 'Alarm' AND alarm.state = 'waiting'
-    AND alarm.moment IS NOT NULL AND alarm.spec ->> 'of' = task.step
+    AND alarm.moment IS NOT NULL AND alarm.spec -> 'of' @> to_jsonb(task.step)
 JOIN process_case case_row ON case_row.id = task.case_id
 LEFT JOIN deal ON deal.case_id = task.case_id
 LEFT JOIN stage ON stage.id = deal.stage_id
