@@ -26,13 +26,12 @@ from include.process.words import WORDS
 from include.shared import clock, settings
 from include.shared.db import query_text
 from include.shared.errors import BackofficeError
-from include.shared.work import PROCESS, Work, jsonable, transaction
+from include.shared.work import PROCESS, Work, jsonable, reading, transaction
 from include.staff.models import Person
 from include.staff.services import head_of
 from include.tasks import core as task_core
 from include.tasks.models import Task
 
-BAD_FORM = "форма запуска повреждена: запустите процесс снова"
 WITHOUT_CASE = "прогон запущен без дела: процесс запускают стадия, форма или событие"
 FINISHED = "завершён"
 NOT_HAPPENED = "отмечено вручную, факт не наступил"
@@ -134,35 +133,38 @@ def look(process: str, run_id: str, step: str, spec: Mapping[str, Any], *, arriv
 
 
 def adopt_form_run(
-    process: str, run_id: str, spec: Mapping[str, Any], conf: str | None, starter: str | None
-) -> Look | None:
-    """Make a run that was started from Airflow's own form a case of its own; None when it may go on.
+    process: str, run_id: str, scheme: Mapping[str, Any], conf: Mapping[str, Any], starter: str | None
+) -> None:
+    """Make a run that was started from Airflow's own form a case of its own; repeated, it changes nothing.
 
-    Only the first step of a form process brings its scheme and the form; any other run without a case is refused.
+    A form that does not fit becomes a case, too: its first step fails and says what is wrong, nothing is lost.
     """
     with transaction(PROCESS) as work:
         known = select(ProcessInstance.id).where(ProcessInstance.process == process, ProcessInstance.run_id == run_id)
+        work.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{process}/{run_id}", 0))))
         if work.session.scalar(known) is not None:
-            return None
-        if "scheme" not in spec:
-            return Look("failed", reason=WITHOUT_CASE)
+            return
         try:
-            filled = json.loads(conf or "{}")
-            if not isinstance(filled, dict):
-                return Look("failed", reason=BAD_FORM)
-            case, payload = forms.open_request(work, process, starter or None, filled)
-        except BackofficeError as error:
-            return Look("failed", reason=str(error))
-        except ValueError:
-            return Look("failed", reason=BAD_FORM)
-        _declare_settings(work, process, spec["scheme"])
-        scheme_id = record_scheme(work.session, process, spec["scheme"])
+            case, payload = forms.open_request(work, process, starter, conf)
+        except BackofficeError as refused:
+            case, payload = forms.refused_request(work, process, starter, str(refused))
+        _declare_settings(work, process, scheme)
+        scheme_id = record_scheme(work.session, process, scheme)
         instance = _add_instance(work, process, case, run_id, run_id, scheme_id, payload, None)
         work.audit(
-            "process.begun", f"Процесс «{spec['scheme']['title']}»: начат из формы Airflow",
+            "process.begun", f"Процесс «{scheme['title']}»: начат из формы Airflow",
             entity="process_instance", entity_id=instance.id, case_id=case.id,
         )  # fmt: skip
-        return None
+
+
+def case_of_run(process: str, run_id: str) -> str | None:
+    """Return the key of the case that a run is about, None while it has none."""
+    with reading() as session:
+        return session.scalar(
+            select(ProcessCase.key)
+            .join(ProcessInstance, ProcessInstance.case_id == ProcessCase.id)
+            .where(ProcessInstance.process == process, ProcessInstance.run_id == run_id)
+        )
 
 
 def withdraw_step(process: str, run_id: str, step: str) -> None:

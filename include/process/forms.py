@@ -80,16 +80,29 @@ def open_request(
     """Make a filled form a case; returns it with what its process knows. InvalidInput says what does not fit."""
     form = FORMS[process]
     filled = _validated(form.model, data)
-    starter = work.session.scalar(select(Account.person_id).where(Account.login == login)) if login else None
-    subject = str(filled.get("subject") or form.title)
-    case = ProcessCase(key=f"new-{uuid4()}", kind="request", title=subject)
+    case = _new_case(work, str(filled.get("subject") or form.title), f"Запущен процесс «{form.title}»")
+    known = {"form": filled, "started_by": _person(work, login), "responsible": filled.get("responsible_id")}
+    return case, {**known, "link": None}
+
+
+def refused_request(work: Work, process: str, login: str | None, reason: str) -> tuple[ProcessCase, dict[str, Any]]:
+    """Make a form that does not fit a case all the same: its first step fails and says why."""
+    title = f"{FORMS[process].title}: не принято"
+    case = _new_case(work, title, f"Форма процесса «{FORMS[process].title}» не принята: {reason}")
+    return case, {"refused": reason, "started_by": _person(work, login), "link": None}
+
+
+def _new_case(work: Work, title: str, said: str) -> ProcessCase:
+    case = ProcessCase(key=f"new-{uuid4()}", kind="request", title=title)
     work.session.add(case)
     work.session.flush()
     case.key = f"request-{case.id}"
-    work.audit(
-        "form.submitted", f"Запущен процесс «{form.title}»", entity="process_case", entity_id=case.id, case_id=case.id
-    )
-    return case, {"form": filled, "started_by": starter, "responsible": filled.get("responsible_id"), "link": None}
+    work.audit("form.submitted", said, entity="process_case", entity_id=case.id, case_id=case.id)
+    return case
+
+
+def _person(work: Work, login: str | None) -> int | None:
+    return work.session.scalar(select(Account.person_id).where(Account.login == login)) if login else None
 
 
 def _validated(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:

@@ -400,6 +400,9 @@ def check_starter(step: StepContext) -> Answer:
     """Check again that whoever started a form process had the right to (design.md §5)."""
     from include.process.forms import may_start  # noqa: PLC0415 - forms and words know each other
 
+    refused = step.instance.payload.get("refused")
+    if refused:
+        return Fail(str(refused))
     starter = step.instance.payload.get("started_by")
     if may_start(step.work.session, step.instance.process, starter):
         return Done({"started_by": starter})

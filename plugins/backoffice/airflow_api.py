@@ -26,6 +26,7 @@ from include.process.scheme import PROCESS_TAG, scheme_body
 
 FINAL_TASK_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 UNFINISHED_RUNS = (DagRunState.QUEUED, DagRunState.RUNNING)
+FORM_TAG_PREFIX = "on:form:"
 _SCHEME_TAG = "scheme:"
 
 
@@ -164,6 +165,28 @@ def unfinished_runs() -> dict[tuple[str, str], RunState]:
             .where(DagRun.state.in_(UNFINISHED_RUNS), DagModel.is_paused.is_(False))
         ).all()
         return _with_tasks(session, runs)
+
+
+@dataclass(frozen=True)
+class FormRun:
+    """A run of a form process with the form that Airflow took and who filled it in."""
+
+    dag_id: str
+    run_id: str
+    conf: dict[str, Any]
+    starter: str | None
+
+
+def unfinished_form_runs() -> list[FormRun]:
+    """Return the queued and running runs of form processes."""
+    with create_session() as session:
+        rows = session.execute(
+            select(DagRun.dag_id, DagRun.run_id, DagRun.conf, DagRun.triggering_user_name)
+            .join(DagTag, DagTag.dag_id == DagRun.dag_id)
+            .where(DagRun.state.in_(UNFINISHED_RUNS), DagTag.name.startswith(FORM_TAG_PREFIX, autoescape=True))
+            .order_by(DagRun.id)
+        ).all()
+        return [FormRun(dag_id, run_id, dict(conf or {}), starter) for dag_id, run_id, conf, starter in rows]
 
 
 def _with_tasks(session: Any, runs: Iterable[Any]) -> dict[tuple[str, str], RunState]:

@@ -38,8 +38,10 @@ SWEEP_EVERY = 30.0
 VIRTUAL_SWEEP_EVERY = 5.0
 BEAT_EVERY = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+ADOPTION_LOOK = 1.0
+FIRST_WORD_OF_FORMS = "CheckStarter"
 RECONCILE_CHANNEL = "backoffice_reconcile"
-_CASE_KEY = re.compile(r"^([a-z_]+-\d+)-")
+CASE_KEY = re.compile(r"^([a-z_]+-\d+)-")
 
 
 class Hub:
@@ -63,28 +65,13 @@ class Hub:
             hub = cls._hubs[loop] = cls()
         return hub
 
-    async def attend(
-        self,
-        process: str,
-        run_id: str,
-        step: str,
-        spec: Mapping[str, Any],
-        conf: str | None = None,
-        starter: str | None = None,
-    ) -> Look:
+    async def attend(self, process: str, run_id: str, step: str, spec: Mapping[str, Any]) -> Look:
         """Look at a step until it ends; no failure of the infrastructure ever ends it."""
         self._ensure_listening()
-        found = _CASE_KEY.match(run_id)
-        if found is None:  # started from Airflow's own form, not by the relay
-            refused = await self._patiently(engine.adopt_form_run, process, run_id, spec, conf, starter)
-            if refused is not None:
-                return refused
-            first = await self._patiently(engine.look, process, run_id, step, spec)
-            key = first.case_key or run_id
-        else:
-            key = found.group(1)
+        relayed = CASE_KEY.match(run_id)
+        key = relayed.group(1) if relayed else await self._adopted(process, run_id, spec)
+        arrives = True
         with self._ear(key) as ear:
-            arrives = True
             while True:
                 ear.clear()  # listen first, then look: nothing that happens meanwhile is missed
                 look = await self._patiently(engine.look, process, run_id, step, spec, arrives=arrives)
@@ -92,6 +79,18 @@ class Hub:
                     return look
                 arrives = False  # only a step that begins may take up what ops have marked
                 await _heard(ear, _seconds_until(look))
+
+    async def _adopted(self, process: str, run_id: str, spec: Mapping[str, Any]) -> str:
+        """Return the case of a run that Airflow's own form started: the API server makes it one.
+
+        The triggerer cannot: only Airflow's database knows who started the run.
+        """
+        while True:
+            key = await self._patiently(engine.case_of_run, process, run_id)
+            if key is not None or spec.get("word") != FIRST_WORD_OF_FORMS:
+                return key or run_id
+            await self.hint_reconciler()
+            await asyncio.sleep(ADOPTION_LOOK)
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking service in this hub's own threads (as many as there are connections)."""

@@ -1,7 +1,8 @@
 """The reconciler: meets what ops do in Airflow (clear, mark, delete a run), every 30 s and on a hint.
 
 A step marked, failed or gone withdraws its task («снято администратором»); a deleted run ends its instance; a cleared
-step needs nothing here: it joins what it did before. It also puts the reason of an ended instance on its run as a note.
+step needs nothing here: it joins what it did before. It also puts the reason of an ended instance on its run as a note,
+and makes runs that were started from Airflow's own form cases: who started them stands in Airflow's database only.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import socket
 import psycopg
 
 from backoffice import airflow_api
+from backoffice.hub import CASE_KEY as RELAYED
 from backoffice.hub import RECONCILE_CHANNEL
 from include.process import engine
 from include.process.reading import live_instances, recently_ended
@@ -52,8 +54,19 @@ async def _loop() -> None:
                 await asyncio.sleep(1.0)  # a clear of many steps hints many times: meet them in one round
 
 
+def adopt_form_runs() -> None:
+    """Make runs that were started from Airflow's own form cases of their own; the relay's are cases already."""
+    for run in airflow_api.unfinished_form_runs():
+        if RELAYED.match(run.run_id) or engine.case_of_run(run.dag_id, run.run_id) is not None:
+            continue
+        scheme = airflow_api.declared_scheme(run.dag_id)
+        if scheme is not None:
+            engine.adopt_form_run(run.dag_id, run.run_id, scheme, run.conf, run.starter)
+
+
 def reconcile() -> int:
     """Compare every live instance with its run once; returns how many things were put right."""
+    adopt_form_runs()
     live = live_instances()
     runs = airflow_api.run_states((one.process, one.run_id) for one in live)
     mended = 0

@@ -275,15 +275,30 @@ def test_whoever_has_no_right_fails_the_first_step(driver: Driver) -> None:
     steps = {"check": step("CheckStarter", "Проверить"), "tell": notice("Начато")}
     process = Process("on:form:client_request", steps)
     process.id = "client_request"
-    spec = {**process.specs["check"], "scheme": process.scheme}
-    conf = '{"direction": "Товары", "subject": "Из Airflow", "responsible_id": 1}'
-    assert engine.adopt_form_run("client_request", "manual__1", spec, conf, "nobody-such") is None
-    assert engine.look("client_request", "manual__1", "check", spec).outcome == "failed"
-    assert engine.adopt_form_run("client_request", "manual__1", spec, conf, "nobody-such") is None
-    for number, bad in enumerate(("[]", "{", '{"direction": "?"}', '{"subject": "\\u0000"}')):
-        refused = engine.adopt_form_run("client_request", f"manual__bad{number}", spec, bad, "boss")
-        assert refused is not None
-        assert refused.outcome == "failed"
+    form = {"direction": "Товары", "subject": "Из Airflow", "responsible_id": 1}
+    for _ in range(2):
+        adopted(driver, process, "manual__stranger", form, "nobody-such")
+    assert engine.look("client_request", "manual__stranger", "check", process.specs["check"]).outcome == "failed"
+
+
+@pytest.mark.parametrize("bad", [{"direction": "?"}, {"subject": "\u0000"}, {"unknown": 1}, {}])
+def test_a_bad_form_from_airflow_fails_in_words(driver: Driver, bad: dict[str, Any]) -> None:
+    """Nothing is lost: it becomes a case whose first step says what is wrong."""
+    process = Process("on:form:client_request", {"check": step("CheckStarter", "Проверить")})
+    process.id = "client_request"
+    run_id = f"manual__bad-{len(str(bad))}-{id(bad)}"
+    adopted(driver, process, run_id, bad, "boss")
+    seen = engine.look("client_request", run_id, "check", process.specs["check"])
+    assert seen.outcome == "failed"
+    assert seen.reason
+
+
+def adopted(driver: Driver, process: Process, run_id: str, form: dict[str, Any], starter: str) -> None:
+    """Adopt a run of Airflow's own form; however often, it is one case."""
+    engine.adopt_form_run(process.id, run_id, process.scheme, form, starter)
+    query = text("SELECT case_id FROM process_instance WHERE process = :p AND run_id = :r")
+    (case_id,) = driver.read(lambda s: s.scalars(query, {"p": process.id, "r": run_id}).all())
+    driver.cases.add(case_id)
 
 
 # --- words that wait ------------------------------------------------------------------------------------------------

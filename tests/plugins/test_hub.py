@@ -330,32 +330,33 @@ def test_the_reconciler_is_hinted_at_once(facts: Facts) -> None:
     run(scenario)
 
 
-def test_a_run_of_airflows_own_form_is_adopted_once(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[Any, ...]] = []
+def test_a_run_of_airflows_own_form_waits_until_it_is_a_case(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the API server knows who started it; the trigger asks for it and waits."""
+    monkeypatch.setattr("backoffice.hub.ADOPTION_LOOK", 0.01)
+    asked: list[str] = []
 
-    def adopt(process: str, run_id: str, spec: Any, conf: str | None, starter: str | None) -> Look | None:
-        asked.append((process, run_id, conf, starter))
-        return Look("failed", reason="нет права") if starter == "stranger" else None
+    def case_of_run(_process: str, run_id: str) -> str | None:
+        asked.append(run_id)
+        return "request-5" if len(asked) > 2 else None
 
-    monkeypatch.setattr(engine, "adopt_form_run", adopt)
+    monkeypatch.setattr(engine, "case_of_run", case_of_run)
 
     async def scenario(hub: Hub) -> None:
         run_id = "manual__2026-01-12T09:00:00+00:00"
-        refused = await hub.attend("asked", run_id, "check_starter", {}, "{}", "stranger")
-        assert (refused.outcome, refused.reason) == ("failed", "нет права")
         facts.done.add(run_id)
-        assert (await hub.attend("asked", run_id, "check_starter", {}, "{}", "ivanova")).outcome == "done"
-        assert [one[3] for one in asked] == ["stranger", "ivanova"]
+        look = await hub.attend("asked", run_id, "check_starter", {"word": "CheckStarter"})
+        assert look.outcome == "done"
+        assert asked == [run_id] * 3
 
     run(scenario)
 
 
-def test_each_event_loop_has_its_own_hub() -> None:
-    async def here() -> int:
-        assert Hub.here() is Hub.here()
-        return id(Hub.here())
+def test_another_run_without_a_case_is_not_waited_for(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "case_of_run", lambda *_: None)
 
-    async def twice() -> int:
-        return await here()
+    async def scenario(hub: Hub) -> None:
+        run_id = "manual__2026-01-12T09:00:00+00:00"
+        facts.done.add(run_id)
+        assert (await hub.attend("goods", run_id, "call", {"word": "EmployeeTask"})).outcome == "done"
 
-    assert asyncio.run(twice())
+    run(scenario)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from backoffice import airflow_api, reconciler
-from backoffice.airflow_api import RunState
+from backoffice.airflow_api import FormRun, RunState
 from include.process import engine
 from include.process.reading import LiveInstance
 
@@ -21,7 +22,9 @@ class World:
     live: list[LiveInstance] = field(default_factory=list)
     runs: dict[tuple[str, str], RunState] = field(default_factory=dict)
     ended: list[tuple[str, str, str]] = field(default_factory=list)
-    did: list[tuple[str, ...]] = field(default_factory=list)
+    did: list[tuple[Any, ...]] = field(default_factory=list)
+    forms: list[FormRun] = field(default_factory=list)
+    cases: dict[str, str] = field(default_factory=dict)
 
     def instance(
         self,
@@ -39,6 +42,10 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
+    monkeypatch.setattr(airflow_api, "unfinished_form_runs", lambda: made.forms)
+    monkeypatch.setattr(airflow_api, "declared_scheme", lambda _process: {"steps": []})
+    monkeypatch.setattr(engine, "case_of_run", lambda _process, run_id: made.cases.get(run_id))
+    monkeypatch.setattr(engine, "adopt_form_run", lambda *said: made.did.append(("adopt", *said)))
     monkeypatch.setattr(reconciler, "live_instances", lambda: made.live)
     monkeypatch.setattr(reconciler, "recently_ended", lambda: made.ended)
     monkeypatch.setattr(
@@ -74,6 +81,17 @@ def test_a_marked_step_cleared_meanwhile_is_taken_up(world: World) -> None:
     world.run(call="deferred", letter="success")
     assert reconciler.reconcile() == 1
     assert world.did == [("take up", *KEY, "call")]
+
+
+def test_runs_of_airflows_own_form_become_cases_once(world: World) -> None:
+    world.forms = [
+        FormRun("ask", "request-7-start-1", {"event": 3}, None),  # the relay's: a case already
+        FormRun("ask", "manual__old", {}, "ivanova"),
+        FormRun("ask", "manual__new", {"subject": "Насос"}, "ivanova"),
+    ]
+    world.cases["manual__old"] = "request-8"
+    reconciler.reconcile()
+    assert world.did == [("adopt", "ask", "manual__new", {"steps": []}, {"subject": "Насос"}, "ivanova")]
 
 
 def test_a_step_that_is_gone_is_withdrawn(world: World) -> None:

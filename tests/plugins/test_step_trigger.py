@@ -55,7 +55,7 @@ def test_exactly_one_event(answer: Look, expected: Any, attended: list[Any], mon
     said = events(answer, monkeypatch)
     assert [type(one) for one in said] == [type(expected)]
     assert said[0].model_dump() == expected.model_dump()
-    assert attended == [("goods", "deal-1-visit-1", "tell", SPEC, None, None)]
+    assert attended == [("goods", "deal-1-visit-1", "tell", SPEC)]
 
 
 def test_a_trigger_without_its_task_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

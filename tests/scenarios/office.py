@@ -88,10 +88,14 @@ class Office:
         """Return the case's open tasks."""
         return self.rows("SELECT * FROM task WHERE case_id = :case AND state = 'open' ORDER BY id", case=case_id)
 
-    def settle(self) -> None:
-        """Make a small company: sales with Соколов over Иванова and Петров, a product manager, an accountant, ops."""
+    def claim(self) -> None:
+        """Make this office's database the one that services called from here use."""
         os.environ["BACKOFFICE_DATABASE_URL"] = self.installation.backoffice_database_url
         os.environ["BACKOFFICE_CLOCK"] = "virtual"
+
+    def settle(self) -> None:
+        """Make a small company: sales with Соколов over Иванова and Петров, a product manager, an accountant, ops."""
+        self.claim()
         with transaction() as work:
             top = admin.add_department(work, "Дирекция")
             sales = admin.add_department(work, "Продажи", parent_id=top.id)

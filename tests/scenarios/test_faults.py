@@ -43,6 +43,7 @@ def live(office: Office) -> list[dict[str, Any]]:
 
 def at_rest(office: Office) -> None:
     """Wait until the pages answer again and all is quiet; then nothing may be lost or doubled."""
+    office.claim()
     until = time.monotonic() + 120
     while True:
         try:
@@ -120,6 +121,7 @@ def test_a_frozen_triggerer_is_taken_over(office: Office, live: list[dict[str, A
 def test_kill_api_server_between_fact_and_run(office: Office, live: list[dict[str, Any]]) -> None:
     """Facts written while no relay lives wait in the outbox; each starts exactly one run afterwards."""
     made = []
+    office.claim()
     with held(office, "api-server"):
         for number in range(3):
             with transaction(Actor(office.people["Иванова"], "person")) as work:

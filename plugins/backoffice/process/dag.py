@@ -8,7 +8,7 @@ from airflow.sdk import DAG, Param
 from pydantic import BaseModel
 
 from backoffice.process.steps import Alarm, CheckStarter, EmployeeTask, Step
-from include.process.scheme import PROCESS_TAG, scheme_body
+from include.process.scheme import PROCESS_TAG
 
 NO_LIMIT = 100_000
 
@@ -34,7 +34,6 @@ class Process(DAG):
         tags: tuple[str, ...] = (),
         **kwargs: Any,
     ) -> None:
-        self.scheme_number = scheme
         super().__init__(
             dag_id=process_id,
             dag_display_name=title,
@@ -69,10 +68,6 @@ class Process(DAG):
                     {"tell": one.spec["tell"], "at": one.spec["at"]} for one in alarms if step in one.watched
                 ]
             step.seal()
-        self._keep_scheme(steps)
-
-    def _keep_scheme(self, steps: list[Step]) -> None:
-        """Give subclasses the complete steps."""
 
 
 class StageProcess(Process):
@@ -129,12 +124,6 @@ class FormProcess(Process):
             if not one.upstream_list and one is not self._check and not isinstance(one, Alarm):
                 one.set_upstream(self._check)
         super()._complete()
-
-    def _keep_scheme(self, steps: list[Step]) -> None:
-        # a run started from Airflow's own form has met no relay: its first step brings the scheme along
-        declared = [(one.task_id, sorted(one.upstream_task_ids), one.spec) for one in steps]
-        self._check.spec["scheme"] = scheme_body(self.dag_display_name or self.dag_id, self.scheme_number, declared)
-        self._check.seal()
 
 
 def _param_type(schema: dict[str, Any]) -> list[str]:

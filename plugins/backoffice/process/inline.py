@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,10 +16,7 @@ def look_inline(context: Any, spec: Mapping[str, Any]) -> dict[str, Any]:
     run = context["dag_run"]
 
     async def attend() -> Any:
-        return await Hub.here().attend(
-            run.dag_id, run.run_id, context["ti"].task_id, spec, json.dumps(run.conf or {}),
-            getattr(run, "triggering_user_name", None),
-        )  # fmt: skip
+        return await Hub.here().attend(run.dag_id, run.run_id, context["ti"].task_id, spec)
 
     look = asyncio.run(attend())
     if look.outcome == "skipped":

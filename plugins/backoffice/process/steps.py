@@ -54,7 +54,6 @@ class Step(BaseOperator, metaclass=_Words):
     :param since: the number of the scheme that added this step; instances of an older scheme skip it
     """
 
-    template_fields: Sequence[str] = ("conf", "starter")
     ui_color = "#e8f1fb"
     start_from_trigger = True
     word: ClassVar[str] = ""
@@ -70,8 +69,6 @@ class Step(BaseOperator, metaclass=_Words):
         **kwargs: Any,
     ) -> None:
         super().__init__(task_id=step_id, task_display_name=title, **kwargs)
-        self.conf: str | None = None
-        self.starter: str | None = None
         self.spec: dict[str, Any] = {"word": type(self).word, "title": title}
         if only_if is not None:
             check_condition(only_if.body)
@@ -86,11 +83,7 @@ class Step(BaseOperator, metaclass=_Words):
         """Write the step into its trigger's arguments; the process calls it again when the order is known."""
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls=STEP_TRIGGER,
-            trigger_kwargs={
-                "spec": json.dumps(self.spec, ensure_ascii=False, sort_keys=True),
-                "conf": self.conf,
-                "starter": self.starter,
-            },
+            trigger_kwargs={"spec": json.dumps(self.spec, ensure_ascii=False, sort_keys=True)},
             next_method="execute_complete",
             timeout=None,
         )
@@ -228,15 +221,9 @@ class CreateDeal(Step):
 
 
 class CheckStarter(Step):
-    """Check again that whoever started the form process had the right to; only it reads the run's own form."""
+    """Check again that whoever started the form process had the right to; the first step of every form process."""
 
     word = "CheckStarter"
-
-    def __init__(self, step_id: str, title: str, **kwargs: Any) -> None:
-        super().__init__(step_id=step_id, title=title, **kwargs)
-        self.conf = "{{ dag_run.conf | tojson }}"
-        self.starter = "{{ dag_run.triggering_user_name or '' }}"
-        self.seal()
 
 
 class StageSensor(Step):

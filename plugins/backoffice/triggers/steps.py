@@ -21,29 +21,23 @@ class StepTrigger(BaseTrigger):
     """Looks at the step's fact whenever its case changes or its moment comes, and ends the task itself.
 
     :param spec: the step as its process declared it, JSON text
-    :param conf: the run's configuration, and ``starter`` who triggered it: read only by a form process that was
-        started from Airflow's own form
     """
 
-    def __init__(self, spec: str = "{}", conf: str | None = None, starter: str | None = None, **unknown: Any) -> None:
+    def __init__(self, spec: str = "{}", **unknown: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.spec = spec
-        self.conf = conf
-        self.starter = starter
         self.unknown = unknown
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the stored form."""
-        return CLASS_PATH, {"spec": self.spec, "conf": self.conf, "starter": self.starter, **self.unknown}
+        return CLASS_PATH, {"spec": self.spec, **self.unknown}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield exactly one event: done, skipped (with the chain behind it going on or not), or failed."""
         task = self.task_instance
         if task is None:
             return
-        look = await Hub.here().attend(
-            task.dag_id, task.run_id, task.task_id, json.loads(self.spec), self.conf, self.starter
-        )
+        look = await Hub.here().attend(task.dag_id, task.run_id, task.task_id, json.loads(self.spec))
         if look.outcome == "done":
             yield TaskSuccessEvent(xcoms={"return_value": look.result} if look.result else None)
         elif look.outcome == "skipped":
