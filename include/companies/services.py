@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, or_, select, text
+from functools import reduce
+from operator import add
+
+from sqlalchemy import ColumnElement, case, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from include.companies.models import Company
@@ -43,7 +46,11 @@ def similar(session: Session, name: str, inn: str | None = None) -> list[Company
         found.append(Company.inn == inn)
     if not found:
         return []
-    candidates = session.scalars(select(Company).where(Company.active, or_(*found)).limit(CANDIDATES)).all()
+    # those that share most come first: common words («завод», «торговый дом») must not crowd the like one out
+    shared: ColumnElement[int] = reduce(add, (case((one, 1), else_=0) for one in found))
+    nearest = func.abs(func.length(Company.search_key) - len(search_key(name)))
+    statement = select(Company).where(Company.active, or_(*found)).order_by(shared.desc(), nearest, Company.id)
+    candidates = session.scalars(statement.limit(CANDIDATES)).all()
     scored = [(1.0 if inn and one.inn == inn else likeness(name, one.name), one) for one in candidates]
     close = [(score, one) for score, one in scored if score >= ALIKE or core in core_of(one.name)]
     return [one for _, one in sorted(close, key=lambda pair: (-pair[0], pair[1].id))[:SIMILAR_AT_MOST]]

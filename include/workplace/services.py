@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from include.companies.models import Company
 from include.companies.services import create_company
 from include.deals import rights
 from include.deals import services as deals
-from include.deals.models import Deal
+from include.deals.models import Deal, Stage, StageVisit
 from include.notices.services import mark_read
 from include.process.forms import start_form
 from include.process.models import ProcessCase
 from include.shared import once, settings
-from include.shared.errors import Forbidden, InvalidInput, NotFound
+from include.shared.errors import Conflict, Forbidden, InvalidInput, NotFound
 from include.shared.work import Work
 from include.staff.services import Viewer
 from include.tasks import services as tasks
 from include.tasks.models import Task
 
 MOST_FIELDS = 200
+LONGEST_NUMBER = 20
+TAKEN = "Это обращение уже взял в работу другой сотрудник."
 
 
 def create_deal(
@@ -67,8 +72,24 @@ def create_deal(
 def move_deal(work: Work, viewer: Viewer, deal_id: int, stage: str, *, seen_stage: str | None = None) -> Deal:
     """Move a deal to a stage of its funnel; Conflict when somebody has moved it since the person saw it."""
     _locked(work, viewer, deal_id)
+    if was_taken(work.session, viewer, deal_id, seen_stage):
+        raise Conflict(TAKEN)
     rights.require_move(work.session, viewer, deal_id)
     return deals.move_stage(work, deal_id, stage, seen_stage=seen_stage)
+
+
+def was_taken(session: Session, viewer: Viewer, deal_id: int, seen_stage: str | None) -> bool:
+    """Say whether a request that the viewer saw waiting and could take was taken by somebody else meanwhile."""
+    if not seen_stage or not rights.takes_leads(viewer) or rights.may_see(session, viewer, deal_id):
+        return False
+    waited = (
+        select(Stage.title, Stage.code)
+        .join(StageVisit, StageVisit.from_stage_id == Stage.id)
+        .where(StageVisit.deal_id == deal_id, StageVisit.left_at.is_(None))
+        .where(Stage.id.in_(rights.first_stages(session)))
+    )
+    row = session.execute(waited).first()
+    return row is not None and seen_stage in tuple(row)
 
 
 def fill_deal(work: Work, viewer: Viewer, deal_id: int, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,10 +135,11 @@ def submit_form(
     work: Work, viewer: Viewer, process: str, data: Mapping[str, Any], request_key: str | None = None
 ) -> ProcessCase:
     """Start a form process; a counterparty or responsible that does not exist is refused here, not days later."""
-    if data.get("company_id") not in (None, "") and str(data["company_id"]).isdecimal():
-        _require_company(work, int(data["company_id"]))
-    if data.get("responsible_id") not in (None, "") and str(data["responsible_id"]).isdecimal():
-        deals.active_person(work, _bigint(int(data["responsible_id"]), "responsible_id"), "responsible_id")
+    company_id, responsible_id = _given_id(data, "company_id"), _given_id(data, "responsible_id")
+    if company_id is not None:
+        _require_company(work, company_id)
+    if responsible_id is not None:
+        deals.active_person(work, _bigint(responsible_id, "responsible_id"), "responsible_id")
     return start_form(work, process, viewer, data, request_key)
 
 
@@ -152,6 +174,14 @@ def _require_company(work: Work, company_id: int) -> None:
     if company is None or not company.active:
         msg = f"Контрагента № {company_id} нет."
         raise InvalidInput(msg, "company_id")
+
+
+def _given_id(data: Mapping[str, Any], field: str) -> int | None:
+    """Return the number that a form gives, None when it gives none or something else (its model says so)."""
+    given = str(data.get(field) or "")
+    if not given.isdecimal():
+        return None
+    return int(given) if len(given) <= LONGEST_NUMBER else _bigint(0, field)
 
 
 def _bigint(number: int, field: str) -> int:

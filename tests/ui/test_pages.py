@@ -327,6 +327,22 @@ def test_a_typed_company_that_was_not_chosen_is_asked_about(admin):
     assert "Выберите компанию из найденных" in words(answer)
 
 
+def test_a_company_that_is_no_more_is_not_dropped_in_silence(admin):
+    before = one("SELECT count(*) FROM deal")
+    answer = admin.post("/deals/new", title="С компанией", funnel="goods", responsible_id=person_id("admin"),
+                        company_id="999999")  # fmt: skip
+    assert answer.status_code == 422
+    assert "Выберите компанию" in words(answer)
+    assert one("SELECT count(*) FROM deal") == before
+
+
+def test_whoever_comes_second_to_a_request_is_told_so(admin, manager, app):
+    deal_id = own_deal(admin, request_key="two take it", responsible_id=person_id("admin"))
+    admin.post(f"/deals/{deal_id}/stage", stage="identification", seen_stage="new")
+    sent = {"stage": "identification", "seen_stage": "new", "back": "/backoffice/board/goods"}
+    assert "уже взял в работу другой" in words(manager.post(f"/deals/{deal_id}/stage", **sent))
+
+
 def test_company_is_created_in_the_form_after_similar_ones_were_shown(admin):
     opened = admin.post("/deals/new", title="Цепь", act="open", company_q="Волга Насос")
     assert "Новая компания" in words(opened)

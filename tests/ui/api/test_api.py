@@ -12,6 +12,7 @@ from include.companies.models import Company as CompanyTable
 from include.deals.models import Deal
 from include.process.models import OutboxEvent, ProcessCase, ProcessInstance, ProcessScheme, StepState
 from include.shared.models import Audit
+from include.shared.names import search_key
 from include.shared.work import transaction
 from tests.ui.api.conftest import Company, give_task
 
@@ -60,6 +61,20 @@ def test_whoever_takes_leads_may_move_a_colleagues_request_off_the_first_stage(a
     assert as_("taker").post(f"/deals/{deal}/stage", json={"stage": "Счет/КП"}).status_code == 403
 
 
+def test_a_request_that_another_has_taken_is_a_conflict_not_a_riddle(as_: Any, company: Company) -> None:
+    """R002-9b: of two who take one request the second hears why; foreign deals stay hidden otherwise."""
+    body = {"title": "Берут двое", "funnel": "goods", "responsible_id": company.people["manager"]}
+    deal = as_("manager").post("/deals", json=body).json()["id"]
+    move = {"stage": "Экспресс-идентификация", "seen_stage": "Не обработан"}
+    assert as_("manager").post(f"/deals/{deal}/stage", json=move).status_code == 200
+    late = as_("taker").post(f"/deals/{deal}/stage", json=move)
+    assert (late.status_code, late.json()["error"]) == (409, "Это обращение уже взял в работу другой сотрудник.")
+    assert as_("taker").post(f"/deals/{deal}/stage", json={"stage": "Счет/КП"}).status_code == 404
+    assert as_("colleague").post(f"/deals/{deal}/stage", json=move).status_code == 404
+    as_("manager").post(f"/deals/{deal}/stage", json={"stage": "Счет/КП"})
+    assert as_("taker").post(f"/deals/{deal}/stage", json=move).status_code == 404
+
+
 def test_a_product_manager_sees_only_goods(as_: Any, company: Company) -> None:
     assert as_("product").get(f"/deals/{company.deals['service']}").status_code == 404
 
@@ -104,6 +119,13 @@ def test_counterparties(as_: Any, company: Company) -> None:
     assert [one["name"] for one in client.get("/companies?query=ромаш").json()] == ["ООО «Ромашка»"]
     assert client.get("/companies?query=770708").json()[0]["inn"] == "7707083893"
     assert [one["name"] for one in client.get("/companies/similar?name=Ромашки ООО").json()] == ["ООО «Ромашка»"]
+    with transaction() as work:
+        for number in range(320):
+            name = f"ООО «Завод № {number}»"
+            work.session.add(CompanyTable(name=name, search_key=search_key(name), created_at=work.now))
+        name = "ООО «Завод Альфа-Пресс»"
+        work.session.add(CompanyTable(name=name, search_key=search_key(name), created_at=work.now))
+    assert client.get("/companies/similar?name=Завод Альфа Пресс").json()[0]["name"] == name
     double = client.post("/companies", json={"name": "Ромашка-2", "inn": "7707083893", "kpp": "773601001"})
     assert double.status_code == 409
     assert f"№ {company.companies['romashka']}" in double.json()["error"]
@@ -260,6 +282,7 @@ def test_a_form_starts_its_process_once(as_: Any, company: Company) -> None:
         ({**body, "direction": "Всё"}, "direction"), ({**body, "subject": ""}, "subject"),
         ({**body, "responsible_id": 999999}, "responsible_id"), ({**body, "company_id": 999999}, "company_id"),
         ({**body, "responsible_id": 10**30}, None), ({**body, "extra": 1}, "extra"), ({}, "direction"),
+        ({**body, "responsible_id": "9" * 5000}, "responsible_id"), ({**body, "company_id": "9" * 5000}, "company_id"),
     ):  # fmt: skip
         refused = client.post("/forms/client_request", json=wrong)
         assert refused.status_code == 422, wrong

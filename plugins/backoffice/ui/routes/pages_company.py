@@ -35,11 +35,12 @@ class Choice:
     handled: bool = False
     status: int = 200
     company_key: str = ""
+    unknown: bool = False
 
     @property
     def unresolved(self) -> bool:
-        """Say whether something was typed but nothing chosen."""
-        return self.chosen is None and bool(self.query)
+        """Say whether something was typed or sent but nothing is chosen: nobody's choice is dropped in silence."""
+        return self.chosen is None and (bool(self.query) or self.unknown)
 
 
 def choice(viewer: Viewer, form: Form, name: str = "company_id") -> Choice:
@@ -50,6 +51,7 @@ def choice(viewer: Viewer, form: Form, name: str = "company_id") -> Choice:
     if picked is not None:
         made.handled = True
     made.chosen = None if act == "drop" else _company(picked or identity(form.get(name)))
+    made.unknown = bool(form.get(name, "").strip()) and made.chosen is None
     if act not in ACTS or picked is not None:
         return made
     made.handled = True

@@ -125,6 +125,9 @@ def move(request: Request, viewer: StaffViewer, deal_id: RowId, form: Form) -> R
     target, seen = form.get("stage", ""), form.get("seen_stage", "")
     back = local_address(form.get("back"), f"{ROOT}/deals/{deal_id}")
     with reading() as session:
+        if services.was_taken(session, viewer, deal_id, seen):
+            board_again = back if back.startswith(f"{ROOT}/board") else f"{ROOT}/board"
+            return done(request, board_again, services.TAKEN, kind="warning")
         shown = cards.deal_card(session, viewer, deal_id, clock.now(session))
     stage = next((one.stage for one in shown.stages if one.stage.code == target), None)
     if stage is not None and stage.kind != "open" and stage.id != shown.stage.id and form.get("confirmed") != "yes":
