@@ -13,8 +13,8 @@ from include.shared.errors import Conflict
 from include.shared.work import reading, transaction
 
 PATIENCE_SECONDS = 120.0
-LOOK_EVERY = 0.15
-QUIET_LOOKS = 3
+LOOK_EVERY = 0.1
+QUIET_LOOKS = 2
 _RESTLESS_STATES = frozenset({"scheduled", "queued", "running", "restarting", "up_for_retry", "up_for_reschedule"})
 
 
