@@ -15,6 +15,7 @@ from include.exchange_1c.rules import exchange_order
 from include.shared.db import Json
 
 UNFINISHED = (".tmp", ".part", ".crdownload", "~")
+REPORTS = ("report.json", "report.txt")  # our own, left when somebody moves a failed exchange back
 PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -53,11 +54,28 @@ def look(incoming: Path) -> list[Arrived]:
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         for name in names:
             path = Path(place, name)
-            if name.startswith(".") or name.lower().endswith(UNFINISHED) or path.is_symlink() or not path.is_file():
+            if name.startswith(".") or name.lower().endswith(UNFINISHED) or name in REPORTS:
                 continue
+            if path.is_symlink() or not path.is_file():
+                continue
+            path = _readable(path)
             stat = path.stat()
             found.append(Arrived(path, path.relative_to(incoming).as_posix(), stat.st_size, stat.st_mtime_ns))
     return sorted(found, key=lambda one: exchange_order(one.name))
+
+
+def _readable(path: Path) -> Path:
+    """Rename a file whose name is not UTF-8 (Windows writes cp1251): such a name fits neither database nor report."""
+    try:
+        path.name.encode("utf-8")
+    except UnicodeEncodeError:
+        raw = os.fsencode(path.name)
+        name = "".join(one if one.isprintable() else "_" for one in raw.decode("cp1251", "replace"))
+        target = path.with_name(name)
+        if target.exists():
+            target = path.with_name(f"{hashlib.sha256(raw).hexdigest()[:8]}-{name}")
+        return path.rename(target)
+    return path
 
 
 def wait_until_complete(incoming: Path, settle_seconds: float, attempts: int = 12) -> list[Arrived] | None:
@@ -93,10 +111,7 @@ def move(incoming: Path, target: Path, files: Iterable[tuple[str, str]]) -> None
 def write_report(target: Path, report: Json, words: str) -> None:
     """Write report.json and report.txt beside the files."""
     target.mkdir(parents=True, exist_ok=True)
-    for name, text in (
-        ("report.json", json.dumps(report, ensure_ascii=False, indent=2)),
-        ("report.txt", words),
-    ):
+    for name, text in zip(REPORTS, (json.dumps(report, ensure_ascii=False, indent=2), words), strict=True):
         half = target / f".{name}.tmp"
         half.write_text(text, encoding="utf-8")
         half.replace(target / name)

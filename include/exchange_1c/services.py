@@ -22,13 +22,16 @@ from include.exchange_1c.report import FULL_NOTE, SHOWN_REJECTS, in_words, not_l
 from include.exchange_1c.rules import OFFICE_ZONE
 from include.exchange_1c.staging import Remarks, Stage
 from include.installation.places import Places
+from include.notices.services import notify
 from include.process.models import ProcessCase
 from include.shared.db import Json, engine
 from include.shared.errors import Conflict
 from include.shared.work import INTEGRATION, Work, transaction
+from include.staff.services import holders
 
 EXCHANGE_LOCK = 1_031_077  # pg_advisory_lock: one exchange at a time in the whole installation
 SETTLE_SECONDS = 5.0
+RESPONSIBLE_ROLE = "one_c"
 APPLIED_KEY = "on:event:exchange_applied"
 
 
@@ -255,7 +258,10 @@ def _tell(work: Work, exchange_id: int, report: Json) -> None:
     case = ProcessCase(key=f"exchange-{exchange_id}", kind="exchange", title=title)
     work.session.add(case)
     work.session.flush()
-    counts = {key: report[key] for key in ("goods", "companies")} | {"rejects": report["rejects"]["count"]}
+    counts = {key: report[key] for key in ("goods", "companies")} | {
+        "rejects": report["rejects"]["count"],
+        "refused_files": sum(one["state"] == "refused" for one in report["files"]),
+    }
     work.audit(
         "exchange.applied",
         f"{title}: номенклатуры добавлено {report['goods']['added']}, изменено {report['goods']['changed']}; "
@@ -287,6 +293,8 @@ def _fail(exchange_id: int, taken: list[_Taken], error: Exception) -> None:
         work.session.flush()
         report = _base(exchange)
         exchange.report = report | {"state": "failed", "error": reason, "files": _files(work, exchange_id)}
+        told = holders(work.session, RESPONSIBLE_ROLE)
+        notify(work, told, f"Обмен с 1С № {exchange_id} не загружен: {reason}", key=f"exchange-{exchange_id}/failed")
         work.audit(
             "exchange.failed",
             f"Обмен с 1С № {exchange_id} не загружен: {reason}",

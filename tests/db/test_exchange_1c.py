@@ -361,6 +361,35 @@ def test_foreign_files_do_not_stop_the_others(incoming: Path) -> None:
     assert places.look(incoming) == []
 
 
+def test_refused_files_are_told_with_the_event(incoming: Path) -> None:
+    put(incoming, "goods_1.xml", goods(item("a")))
+    put(incoming, "old.zip", "PK")
+    services.receive(incoming, now=True)
+    (payload,) = rows("SELECT payload FROM outbox_event")[0]
+    assert (payload["rejects"], payload["refused_files"]) == (0, 1)
+
+
+def test_a_name_that_is_not_utf8_is_made_readable(incoming: Path) -> None:
+    """Windows writes names in cp1251: neither the database nor a report can hold such a name."""
+    import os
+
+    raw = os.path.join(os.fsencode(incoming), "Товары.xml".encode("cp1251"))  # noqa: PTH118 - bytes
+    Path(os.fsdecode(raw)).write_text(goods(item("a")), encoding="utf-8")
+    assert services.receive(incoming, now=True).state == "applied"
+    assert rows("SELECT name FROM exchange_file") == [("Товары.xml",)]
+    assert list(incoming.iterdir()) == []
+
+
+def test_old_reports_do_not_overwrite_ours(incoming: Path) -> None:
+    """Somebody moves a failed exchange back together with its report."""
+    put(incoming, "report.txt", "прежний отчёт")
+    put(incoming, "goods_1.xml", goods(item("a"))[:80])
+    outcome = services.receive(incoming, now=True)
+    assert outcome.state == "failed"
+    report = next((incoming.parent / "failed").rglob("report.txt"))
+    assert report.read_text(encoding="utf-8") != "прежний отчёт"
+
+
 def test_nothing_readable_fails(incoming: Path) -> None:
     (incoming / "v8_1.zip").write_bytes(b"PK\x03\x04")
     assert services.receive(incoming, now=True).is_failed
