@@ -51,6 +51,10 @@ doctor: install ## Сказать словами, что не так и что �
 migrate: install ## Привести схемы обеих баз данных к нынешней версии
 	@$(INSTALLATION) migrate
 
+.PHONY: nudge
+nudge: install ## Подталкивание планировщика: DO=install, DO=remove или DO=check (docs/adr/0003-nudge.md)
+	@$(INSTALLATION) nudge $(or $(DO),check)
+
 .PHONY: test
 test: install ## Все проверки: правила, база, установка, сценарии в настоящем Airflow (TESTS=путь - часть)
 ifdef TESTS

@@ -11,9 +11,16 @@ from zoneinfo import ZoneInfo
 from include.shared.errors import InvalidInput
 from include.shared.texts import storable
 
+UNPROCESSED = "Не обработан"
+IDENTIFICATION = frozenset({"Экспресс-идентификация", "Первичная идентификация"})
 LARGEST_SUM = Decimal("9999999999999.99")
 LONGEST_TEXT = 4000
 EARLIEST, LATEST = date(2000, 1, 1), date(2100, 1, 1)
+
+
+def takes_into_work(came_from: str, target: str, moved_by_person: bool) -> bool:
+    """Say whether this move is «приемка лида в работу»: the mover becomes responsible (R002-10, A2-5)."""
+    return moved_by_person and came_from == UNPROCESSED and target in IDENTIFICATION
 
 
 def debt(amount: Decimal | None, paid: Decimal) -> tuple[Decimal, Decimal]:

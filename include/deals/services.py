@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from include.companies.models import Company, Contact
 from include.deals.facts import current_visit, deal_facts, field_titles
 from include.deals.models import Deal, DealField, Funnel, Stage, StageVisit
-from include.deals.rules import clean_value, parse_sum
+from include.deals.rules import clean_value, parse_sum, takes_into_work
 from include.process import lifecycle
 from include.process.models import ProcessCase
 from include.shared.errors import Conflict, InvalidInput, NotFound
@@ -139,6 +139,10 @@ def move_stage(work: Work, deal_id: int, stage: str, *, seen_stage: str | None =
         "deal.moved", f"Стадия: «{present.title}» → «{target.title}»", entity="deal", entity_id=deal.id,
         case_id=deal.case_id, before={"stage": present.title}, after={"stage": target.title},
     )  # fmt: skip
+    # at once, not in the process: the next move may come before it has begun, and the mover must be allowed it
+    if takes_into_work(present.title, target.title, work.actor.is_person) and work.actor.person_id is not None:
+        work.session.flush()
+        change_responsible(work, deal_id, work.actor.person_id, "принял обращение в работу")
     _enter(work, deal, line, target, from_stage=present)
     return deal
 

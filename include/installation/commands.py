@@ -168,6 +168,7 @@ def main(arguments: Sequence[str]) -> int:
     for name in ("up", "down", "reset", "migrate", "status"):
         commands.add_parser(name)
     commands.add_parser("doctor").add_argument("--json", action="store_true")
+    commands.add_parser("nudge").add_argument("act", choices=("install", "remove", "check"))
     supervise = commands.add_parser("supervise")
     supervise.add_argument("--parent", type=int)
     supervise.add_argument("--throw-away", action="store_true")
@@ -180,6 +181,8 @@ def main(arguments: Sequence[str]) -> int:
             from include.installation.doctor import run  # noqa: PLC0415 - only this command asks the databases
 
             return run(installation, as_json=chosen.json)
+        elif chosen.name == "nudge":
+            say(installation.command("backoffice.nudge", chosen.act).strip())
         else:
             {"up": up, "down": down, "reset": reset, "migrate": migrate, "status": status}[chosen.name](installation)
     except InstallationError as error:

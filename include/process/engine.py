@@ -103,6 +103,18 @@ def begin(event_id: int, process: str, scheme: Mapping[str, Any]) -> Begun:
         return Begun(None if over else run_id, over)
 
 
+def rename_run(process: str, run_id: str, event_id: int) -> str:
+    """Give an instance another run id, because somebody has started a run by hand under the one it had."""
+    renamed = f"{run_id}-event-{event_id}"
+    with transaction(PROCESS) as work:
+        work.session.execute(
+            update(ProcessInstance)
+            .where(ProcessInstance.process == process, ProcessInstance.run_id == run_id)
+            .values(run_id=renamed)
+        )
+    return renamed
+
+
 def look(process: str, run_id: str, step: str, spec: Mapping[str, Any], *, arrives: bool = True) -> Look:
     """Do whatever the step has to do now and say how it stands; idempotent.
 

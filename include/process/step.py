@@ -152,8 +152,10 @@ class StepContext:
             return [self.head]
         if address.startswith("field:"):
             name, _, role = address.removeprefix("field:").partition("|role:")
-            person = self.facts.get(name)
-            return [person] if person is not None or not role else list(staff.holders(session, role))
+            person = session.get(Person, self.facts.get(name) or 0)
+            if person is not None and person.active:
+                return [person.id]
+            return list(staff.holders(session, role)) if role else []
         if address.startswith("role:"):
             return list(staff.holders(session, address.removeprefix("role:")))
         if address.startswith("person:"):

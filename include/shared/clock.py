@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -39,23 +40,36 @@ def now(session: Session) -> datetime:
     """Return the business time (UTC), read anew in every transaction."""
     if not is_virtual():
         return machine_now()
-    offset = session.scalar(select(ClockOffset.microseconds).where(ClockOffset.id == 1))
-    return machine_now() + timedelta(microseconds=offset or 0)
+    row = session.execute(select(ClockOffset.microseconds, ClockOffset.held_at, ClockOffset.held_until)).first()
+    return _reading(row)
 
 
-def move_to(session: Session, target: datetime) -> datetime:
+def _reading(row: Any) -> datetime:
+    present = machine_now()
+    if row is None:
+        return present
+    if row.held_at is not None and row.held_until is not None and present < row.held_until:
+        held: datetime = row.held_at
+        return held
+    return present + timedelta(microseconds=row.microseconds)
+
+
+def move_to(session: Session, target: datetime, *, hold: timedelta | None = None) -> datetime:
     """Set the virtual clock forward to ``target`` (aware) and tell every hub; returns the new now().
 
-    VirtualClockRefused on a real clock or when the target lies behind.
+    With ``hold`` it stands there until it is moved again, at most so long of the machine's time; otherwise it goes on
+    from there. A target that lies behind moves nothing (but lets a held clock go on). VirtualClockRefused on a real
+    clock.
     """
     if not is_virtual():
         msg = "Часы настоящие: переводить их можно только в учебной установке (BACKOFFICE_CLOCK=virtual)."
         raise VirtualClockRefused(msg)
     session.execute(text("INSERT INTO clock_offset (id, microseconds) VALUES (1, 0) ON CONFLICT DO NOTHING"))
     row = session.scalars(select(ClockOffset).where(ClockOffset.id == 1).with_for_update()).one()
-    present = machine_now() + timedelta(microseconds=row.microseconds)
-    if target < present:
-        return present
-    row.microseconds += int((target - present) / timedelta(microseconds=1))
+    target = max(target, _reading(row))
+    machine = machine_now()
+    row.microseconds = int((target - machine) / timedelta(microseconds=1))
+    row.held_at = target if hold is not None else None
+    row.held_until = machine + hold if hold is not None else None
     session.execute(text("SELECT pg_notify(:channel, 'moved')"), {"channel": CLOCK_CHANNEL})
     return target

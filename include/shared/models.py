@@ -47,13 +47,19 @@ class Setting(Base):
 
 
 class ClockOffset(Base):
-    """The one row of the virtual clock: how far its now() is ahead of the machine's, in microseconds."""
+    """The one row of the virtual clock: how far its now() is ahead of the machine's, in microseconds.
+
+    While it is driven it stands at ``held_at``, so that moments lie in order however long each takes to settle; whoever
+    drives it renews ``held_until`` (machine time), and a driver that died lets it go on.
+    """
 
     __tablename__ = "clock_offset"
     __table_args__ = (CheckConstraint("id = 1", name="single_row"),)
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     microseconds: Mapped[int]
+    held_at: Mapped[datetime | None]
+    held_until: Mapped[datetime | None]
 
 
 class Heartbeat(Base):

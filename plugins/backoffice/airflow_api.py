@@ -95,8 +95,15 @@ def _spec_of(task: Any) -> dict[str, Any] | None:
     return json.loads(spec) if spec else None
 
 
+class RunIdTaken(Exception):
+    """Somebody has started a run by hand under the id that the relay would give."""
+
+
 def create_run(dag_id: str, run_id: str, conf: dict[str, Any] | None = None) -> bool:
-    """Create a run with a deterministic id; False when it exists already (exactly once by construction)."""
+    """Create a run with a deterministic id; False when it exists already (exactly once by construction).
+
+    RunIdTaken when a person made the run that stands there: it does not conduct our case.
+    """
     with create_session() as session:
         if _exists(session, dag_id, run_id):
             return False
@@ -128,7 +135,12 @@ def create_run(dag_id: str, run_id: str, conf: dict[str, Any] | None = None) -> 
 
 
 def _exists(session: Any, dag_id: str, run_id: str) -> bool:
-    return session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)) is not None
+    known = select(DagRun.triggering_user_name).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
+    found = session.execute(known).first()
+    if found is not None and found[0] is not None:
+        msg = f"Прогон {run_id} процесса {dag_id} начат вручную: {found[0]}"
+        raise RunIdTaken(msg)
+    return found is not None
 
 
 def examine_next(dag_id: str, run_id: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from backoffice import airflow_api
@@ -13,6 +13,7 @@ from include.shared.errors import Conflict
 from include.shared.work import reading, transaction
 
 PATIENCE_SECONDS = 120.0
+HOLD = timedelta(seconds=PATIENCE_SECONDS + 30)
 LOOK_EVERY = 0.1
 QUIET_LOOKS = 2
 _RESTLESS_STATES = frozenset({"scheduled", "queued", "running", "restarting", "up_for_retry", "up_for_reschedule"})
@@ -21,20 +22,25 @@ _RESTLESS_STATES = frozenset({"scheduled", "queued", "running", "restarting", "u
 async def advance(to: datetime) -> dict[str, Any]:
     """Move the virtual clock to ``to``, stopping at each due moment in order; returns the moments stopped at.
 
-    Conflict when something does not come to rest; VirtualClockRefused on a real clock.
+    While all comes to rest the clock stands, so that a moment a second later is a stop of its own. Conflict when
+    something does not come to rest; VirtualClockRefused on a real clock.
     """
-    await until_quiet()
     stops: list[dict[str, Any]] = []
-    while True:
-        moment, cases = await asyncio.to_thread(due_cases)
-        if moment is None or datetime.fromisoformat(moment) > to:
-            break
-        await asyncio.to_thread(_move, datetime.fromisoformat(moment))
+    try:
+        await asyncio.to_thread(_move, await asyncio.to_thread(_now), HOLD)
         await until_quiet()
-        stops.append({"moment": moment, "cases": cases})
-    await asyncio.to_thread(_move, to)
-    await until_quiet()
-    return {"now": (await asyncio.to_thread(_now)).isoformat(), "moments": stops}
+        while True:
+            moment, cases = await asyncio.to_thread(due_cases)
+            if moment is None or datetime.fromisoformat(moment) > to:
+                break
+            await asyncio.to_thread(_move, datetime.fromisoformat(moment), HOLD)
+            await until_quiet()
+            stops.append({"moment": moment, "cases": cases})
+        await asyncio.to_thread(_move, to, HOLD)
+        await until_quiet()
+    finally:
+        now = await asyncio.to_thread(_go_on)
+    return {"now": now.isoformat(), "moments": stops}
 
 
 async def jump(to: datetime) -> dict[str, Any]:
@@ -85,9 +91,14 @@ def restless_because() -> str | None:
     return None
 
 
-def _move(to: datetime) -> None:
+def _move(to: datetime, hold: timedelta | None = None) -> datetime:
     with transaction() as work:
-        clock.move_to(work.session, to)
+        return clock.move_to(work.session, to, hold=hold)
+
+
+def _go_on() -> datetime:
+    with transaction() as work:
+        return clock.move_to(work.session, work.now)
 
 
 def _now() -> datetime:

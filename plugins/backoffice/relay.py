@@ -136,11 +136,19 @@ def _relay(event: OutboxEvent) -> None:
             raise NotParsedYet(msg)
         begun = engine.begin(event.id, process, scheme)
         if begun.run_id is not None:
-            airflow_api.create_run(process, begun.run_id, {"event": event.id})
+            _create_run(event, process, begun.run_id)
     missing = declared - listening
     if missing:
         msg = f"{NOT_PARSED}: {', '.join(sorted(missing))}"
         raise NotParsedYet(msg)
+
+
+def _create_run(event: OutboxEvent, process: str, run_id: str) -> None:
+    try:
+        airflow_api.create_run(process, run_id, {"event": event.id})
+    except airflow_api.RunIdTaken as taken:
+        log.warning("%s: дело ведёт другой прогон", taken)
+        airflow_api.create_run(process, engine.rename_run(process, run_id, event.id), {"event": event.id})
 
 
 def _postpone(event: OutboxEvent, error: Exception) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -313,6 +314,36 @@ def test_the_virtual_clock_moves_and_is_refused_in_production(driver: Driver, mo
         pass
     monkeypatch.delenv("BACKOFFICE_ENV")
     monkeypatch.setenv("BACKOFFICE_CLOCK", "real")
+
+
+def test_a_driven_clock_stands_until_it_goes_on(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moments a second apart stay apart however long each takes to settle; a driver that died lets the clock go on."""
+    from sqlalchemy import text
+
+    monkeypatch.setenv("BACKOFFICE_CLOCK", "virtual")
+    machine = [moscow("2026-11-21 10:00")]
+    monkeypatch.setattr(clock, "machine_now", lambda: machine[0])
+    there = moscow("2026-12-07 10:00")
+
+    def seen() -> Any:
+        with reading() as session:
+            return clock.now(session)
+
+    def move(to: Any, hold: timedelta | None = None) -> None:
+        with transaction() as work:
+            clock.move_to(work.session, to, hold=hold)
+
+    move(there, timedelta(minutes=2))
+    machine[0] += timedelta(seconds=90)
+    assert seen() == there
+    move(there)
+    machine[0] += timedelta(seconds=5)
+    assert seen() == there + timedelta(seconds=5)
+    move(there + timedelta(hours=1), timedelta(minutes=2))
+    machine[0] += timedelta(minutes=3)
+    assert seen() > there + timedelta(hours=1), "nobody drives any more"
+    with transaction() as work:
+        work.session.execute(text("DELETE FROM clock_offset"))
 
 
 def test_conditions_on_choices_use_stored_codes(driver: Driver) -> None:

@@ -97,6 +97,18 @@ def test_a_run_is_made_exactly_once(api: Any) -> None:
     assert column_of_run("deal-42-visit-417", "state") == "queued"
 
 
+def test_a_run_that_a_person_made_is_not_ours(api: Any) -> None:
+    api.create_run("every_word", "deal-9-visit-1")
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    with create_session() as session:
+        session.execute(update(DagRun).where(DagRun.run_id == "deal-9-visit-1").values(triggering_user_name="petrov"))
+    with pytest.raises(api.RunIdTaken, match="petrov"):
+        api.create_run("every_word", "deal-9-visit-1", {"event": 1})
+
+
 def test_two_relays_at_once_make_one_run(api: Any) -> None:
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: api.create_run("every_word", "deal-1-visit-1"), range(4)))

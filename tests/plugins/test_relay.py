@@ -34,6 +34,7 @@ class FakeAirflow:
     asked: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     outage: bool = False
+    taken: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def listeners(self, tag: str) -> list[Listener]:
@@ -46,6 +47,8 @@ class FakeAirflow:
         with self.lock:  # as unique(dag_id, run_id) does
             assert set(conf) == {"event"}, "в conf прогона – только идентификаторы"
             self.asked += 1
+            if run_id in self.taken:
+                raise relay.airflow_api.RunIdTaken(run_id)
             if self.outage:
                 raise OperationalError("insert", {}, OSError("connection refused"))
             if self.failures.get(process):
@@ -192,6 +195,18 @@ def test_poison_goes_to_the_dead_letters_and_stops_nobody(airflow: FakeAirflow, 
     assert (state, attempts, error) == ("dead", relay.DEAD_AFTER, "RuntimeError: Airflow не ответил")
     assert state_of(business, good)[0] == "done"
     assert airflow.runs == [("goods", "deal-2-visit-1")]
+
+
+def test_a_run_id_taken_by_hand_does_not_lose_the_case(airflow: FakeAirflow, business: Engine, event: Any) -> None:
+    """Whoever starts a run under the id that the relay would give makes only his own run fail."""
+    airflow.taken = {"deal-1-visit-1"}
+    made = event()
+    relay.relay_batch()
+    assert state_of(business, made)[0] == "done"
+    assert airflow.runs == [("goods", f"deal-1-visit-1-event-{made}")]
+    with business.connect() as connection:
+        runs = connection.execute(text("SELECT run_id FROM process_instance")).scalars().all()
+    assert runs == [f"deal-1-visit-1-event-{made}"]
 
 
 def test_an_outage_of_the_database_never_makes_an_event_dead(

@@ -56,6 +56,8 @@ def upgrade() -> None:
         "clock_offset",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("microseconds", sa.BigInteger(), nullable=False),
+        sa.Column("held_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("held_until", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("id = 1", name=op.f("ck_clock_offset_single_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clock_offset")),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.deals.rules import clean_value, debt, parse_sum
+from include.deals.rules import clean_value, debt, parse_sum, takes_into_work
 from include.shared.errors import InvalidInput
 
 pytestmark = pytest.mark.unit
@@ -80,3 +80,18 @@ def test_the_largest_sum() -> None:
     assert parse_sum("Сумма", "9 999 999 999 999,99") == Decimal("9999999999999.99")
     with pytest.raises(InvalidInput):
         parse_sum("Сумма", "10 000 000 000 000")
+
+
+@pytest.mark.parametrize(
+    ("came_from", "target", "person", "takes"),
+    [
+        ("Не обработан", "Экспресс-идентификация", True, True),
+        ("Не обработан", "Первичная идентификация", True, True),
+        ("Не обработан", "Экспресс-идентификация", False, False),
+        ("Счет/КП", "Экспресс-идентификация", True, False),
+        ("Не обработан", "Счет/КП", True, False),
+    ],
+)
+def test_whoever_takes_a_lead_into_work(came_from: str, target: str, person: bool, takes: bool) -> None:
+    """R002-10, A2-5."""
+    assert takes_into_work(came_from, target, person) is takes
