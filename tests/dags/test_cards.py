@@ -25,7 +25,8 @@ RUNBOOK = PROJECT / "docs" / "runbook.md"
 LINK = re.compile(r"docs/runbook\.md#([\w-]+)")
 FIELDS = {one.code: one.kind for one in catalogue.FIELDS} | {"responsible": "person"}
 FACTS = {"came_from", "moved_by_person", "funnel", "stage", "paid", "amount"}
-EVENT_FACTS = {"on:event:exchange_applied": {"rejects"}}  # what an event brings besides the case's fields
+# what an event brings besides the case's fields
+EVENT_FACTS = {"on:event:exchange_applied": {"rejects", "refused_files"}}
 BASES = {"task", "due", "stage", "opened"}
 
 
