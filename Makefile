@@ -16,7 +16,7 @@ INSTALLATION := $(VENV)/python -m include.installation
 COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 # Each group is a process of its own: Airflow's settings are read once, and the groups need different ones.
 TEST_GROUPS := "tests/unit tests/db tests/installation tests/test_rooms.py" "tests/dags tests/plugins" \
-  "tests/ui tests/browser" "tests/scenarios"
+  "tests/ui tests/browser"
 export CONFIRM REPLICAS
 
 .PHONY: help
@@ -60,7 +60,11 @@ test: install ## Все проверки: правила, база, устано
 ifdef TESTS
 	@$(VENV)/python -m pytest $(TESTS)
 else
-	@status=0; for group in $(TEST_GROUPS); do $(VENV)/python -m pytest $$group || status=1; done; exit $$status
+	@log=$$(mktemp); $(VENV)/python -m pytest tests/scenarios >$$log 2>&1 & scenarios=$$!; \
+	trap 'kill $$scenarios' INT TERM; status=0; \
+	for group in $(TEST_GROUPS); do $(VENV)/python -m pytest $$group || status=1; done; \
+	echo "Сценарии на настоящем Airflow шли рядом; их итог:"; \
+	wait $$scenarios || status=1; cat $$log; rm -f $$log; exit $$status
 endif
 
 .PHONY: lint
