@@ -23,7 +23,7 @@ START = datetime(2026, 12, 7, 6, 0, tzinfo=UTC)  # a Monday, 09:00 in Moscow
 def office() -> Iterator[Office]:
     """A running office with a small company and the probe funnel."""
     home = Path(tempfile.mkdtemp(prefix="backoffice-scenarios-"))
-    os.environ.setdefault("REPLICAS", "triggerer=2")  # a take-over needs a second one
+    os.environ["REPLICAS"] = os.environ.get("REPLICAS") or "triggerer=2"  # a take-over needs a second one
     installation = Installation(home, port=free_port(), clock="virtual", extra_dags=Path(__file__).parent / "processes")
     try:
         installation.prepare()
