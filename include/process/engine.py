@@ -236,12 +236,6 @@ def stale_cases(session: Session) -> list[str]:
     return list(session.scalars(text(query_text("process/stale_cases")), {"now": clock.now(session)}))
 
 
-def next_moment(session: Session) -> datetime | None:
-    """Return the earliest business moment that any live wait aims at."""
-    found: datetime | None = session.scalar(select(func.min(StepState.moment)).where(StepState.state == "waiting"))
-    return found
-
-
 def _case_of(work: Work, event: OutboxEvent) -> ProcessCase:
     if event.case_id is None:
         msg = f"Событие {event.id} без дела"

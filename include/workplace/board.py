@@ -90,29 +90,6 @@ def board(
     return Board(funnel=line, columns=columns)
 
 
-def board_column(
-    session: Session, viewer: Viewer, funnel: str, stage_code: str, now: datetime, *, page: int = 1,
-    filters: DealFilter = NO_FILTER, per_column: int = CARDS_PER_COLUMN,
-) -> BoardColumn:  # fmt: skip
-    """Return a further page of one stage of the board."""
-    line = _funnel(session, funnel)
-    stage = next((one for one in line.stages if stage_code in (one.code, one.title)), None)
-    if stage is None:
-        msg = f"В направлении «{line.title}» нет стадии «{stage_code}»."
-        raise NotFound(msg)
-    condition = and_(Deal.funnel_code == line.code, Deal.stage_id == stage.id, filters.condition(viewer))
-    count, amount = session.execute(select(func.count(), func.sum(Deal.amount)).where(condition)).one()
-    skipped = (page - 1) * per_column
-    ids = session.scalars(
-        select(Deal.id).where(condition).order_by(Deal.id.desc()).limit(per_column).offset(skipped)
-    ).all()
-    deals = _deal_rows(session, viewer, ids, now)
-    return BoardColumn(
-        stage=stage, count=count, amount=amount or Decimal(0), deals=deals, page=page,
-        has_more=count > skipped + len(deals),
-    )  # fmt: skip
-
-
 def deals_list(
     session: Session, viewer: Viewer, now: datetime, *, filters: DealFilter = NO_FILTER, funnel: str | None = None,
     stage: str | None = None, live_only: bool = False, page: int = 1, per_page: int = PER_PAGE,

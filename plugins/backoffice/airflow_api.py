@@ -60,17 +60,6 @@ def listeners(tag: str) -> list[Listener]:
         return [Listener(dag_id, bool(paused)) for dag_id, paused in rows]
 
 
-def parsed_listeners(prefix: str) -> dict[str, tuple[str, bool]]:
-    """Return ``{dag_id: (tag, paused)}`` of all parsed DAGs with a tag that begins so."""
-    with create_session() as session:
-        rows = session.execute(
-            select(DagModel.dag_id, DagTag.name, DagModel.is_paused)
-            .join(DagTag, DagTag.dag_id == DagModel.dag_id)
-            .where(DagTag.name.startswith(prefix, autoescape=True), DagModel.is_stale.is_(False))
-        ).all()
-        return {dag_id: (tag, bool(paused)) for dag_id, tag, paused in rows}
-
-
 def declared_scheme(dag_id: str) -> dict[str, Any] | None:
     """Return the scheme of a process from its newest serialized DAG, None while it is not parsed."""
     with create_session() as session:

@@ -60,14 +60,6 @@ def test_pinned_version() -> None:
 def test_processes_are_found_by_their_tag(api: Any) -> None:
     assert api.listeners(LISTENS) == [api.Listener("every_word", paused=False)]
     assert api.listeners("on:stage:Проверка/Нет") == []
-    assert api.parsed_listeners("on:") == {
-        "every_word": (LISTENS, False), "asked": ("on:form:asked", False),
-    }  # fmt: skip
-
-
-def test_a_tag_prefix_is_taken_literally(api: Any) -> None:
-    assert api.parsed_listeners("on_") == {}
-    assert api.parsed_listeners("%") == {}
 
 
 def test_paused_still_listens_and_stale_does_not(api: Any) -> None:
