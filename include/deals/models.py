@@ -68,6 +68,8 @@ class Deal(Base):
     responsible_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     amount: Mapped[Money | None]
     paid: Mapped[Money] = mapped_column(server_default=text("0"))
+    debt: Mapped[Money] = mapped_column(server_default=text("0"))  # R002-74; overpaid is its other side
+    overpaid: Mapped[Money] = mapped_column(server_default=text("0"))
     fields: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     source: Mapped[str | None] = mapped_column(Text)
     request_key: Mapped[str | None] = mapped_column(Text, unique=True)  # idempotency key of the request form

@@ -118,6 +118,7 @@ class StepState(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     result: Mapped[Json | None]
     task_id: Mapped[int | None] = mapped_column(ForeignKey("task.id"))
+    approval_id: Mapped[int | None] = mapped_column(ForeignKey("approval.id"))
     waits_for: Mapped[str | None] = mapped_column(Text)
     waits_on: Mapped[list[int]] = mapped_column(ARRAY(BIGINT), server_default=text("'{}'"))
     moment: Mapped[datetime | None]

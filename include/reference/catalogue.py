@@ -97,6 +97,7 @@ FIELDS = (
     FieldRow("contract_needed", "Нужен ли договор", "bool"),
     FieldRow("contract_feedback_at", "Дата получения обратной связи по Договору", "datetime"),
     FieldRow("contract_draft", "Проект договора", "file"),
+    FieldRow("contract_signed", "Договор подписан", "bool"),
     FieldRow("report_feedback_at", "Дата обратной связи по Отчету", "datetime", SERVICES),
     FieldRow("delivery_terms", "Условие доставки", "choice", GOODS, DELIVERY_TERMS),
     FieldRow("fully_reserved", "Товар полностью зарезервирован", "bool", GOODS),

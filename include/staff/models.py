@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index, Text, text
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from include.shared.db import Base, Id
+from include.shared.db import Base, Id, Json, Moment
 
 
 class Department(Base):
@@ -35,6 +37,7 @@ class Person(Base):
     time_zone: Mapped[str] = mapped_column(Text, server_default="Europe/Moscow")
     department_id: Mapped[int | None] = mapped_column(ForeignKey("department.id"), index=True)
     active: Mapped[bool] = mapped_column(server_default=text("true"))
+    preferences: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))  # his own settings, e.g. the theme
 
     @property
     def short_name(self) -> str:
@@ -62,6 +65,7 @@ class Role(Base):
 
     code: Mapped[str] = mapped_column(Text, primary_key=True)
     title: Mapped[str] = mapped_column(Text, unique=True)
+    department_id: Mapped[int | None] = mapped_column(ForeignKey("department.id"))  # its head holds the role (R001-18)
 
 
 class RoleHolder(Base):
@@ -72,3 +76,25 @@ class RoleHolder(Base):
 
     role_code: Mapped[str] = mapped_column(ForeignKey("role.code"), primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
+
+
+class Absence(Base):
+    """A period in which a person is away and, when named, who stands in for him."""
+
+    __tablename__ = "absence"
+    __table_args__ = (
+        CheckConstraint("ends_at > begins_at", name="period"),
+        CheckConstraint("substitute_id <> person_id", name="another"),
+        Index("ix_absence_person_id", "person_id", "ends_at", postgresql_where=text("cancelled_at IS NULL")),
+        Index("ix_absence_substitute_id", "substitute_id", "ends_at", postgresql_where=text("cancelled_at IS NULL")),
+    )
+
+    id: Mapped[Id]
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    substitute_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    begins_at: Mapped[Moment]
+    ends_at: Mapped[Moment]
+    reason: Mapped[str] = mapped_column(Text, server_default="")
+    created_at: Mapped[Moment]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    cancelled_at: Mapped[datetime | None]

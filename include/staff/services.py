@@ -28,6 +28,7 @@ class Viewer:
     access: str
     roles: frozenset[str]
     led_departments: frozenset[int]  # departments that the person leads, with all below them
+    acts_for: frozenset[int] = frozenset()  # who is away and whom he stands in for now; their roles are in ``roles``
 
     @property
     def is_admin(self) -> bool:

@@ -28,6 +28,8 @@ class Task(Base):
     case_id: Mapped[int] = mapped_column(ForeignKey("process_case.id"))
     instance_id: Mapped[int | None] = mapped_column(ForeignKey("process_instance.id"))
     step: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text, server_default="task")  # task | confirm | form | fix
+    approval_id: Mapped[int | None] = mapped_column(ForeignKey("approval.id"))  # whose remarks a fix puts right
     topic: Mapped[str] = mapped_column(Text)
     round: Mapped[int] = mapped_column(server_default=text("1"))
     title: Mapped[str] = mapped_column(Text)
@@ -47,6 +49,7 @@ class Task(Base):
     created_at: Mapped[Moment]
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    closed_for: Mapped[int | None] = mapped_column(ForeignKey("person.id"))  # whom the closer substituted
     close_reason: Mapped[str | None] = mapped_column(Text)
 
 

@@ -22,7 +22,19 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backoffice.ui import errors
-from backoffice.ui.routes import api_clock, api_companies, api_deals, api_session, api_staff, api_tasks
+from backoffice.ui.routes import (
+    api_approvals,
+    api_clock,
+    api_companies,
+    api_deals,
+    api_files,
+    api_people,
+    api_search,
+    api_session,
+    api_staff,
+    api_talk,
+    api_tasks,
+)
 from backoffice.ui.security import public
 from include.shared.clock import is_virtual
 
@@ -33,7 +45,18 @@ VENDOR = Path(starlette_admin.__file__).resolve().parent / "static"
 PAGES = "backoffice.ui.routes.pages"
 LOOPS = ("backoffice.relay", "backoffice.reconciler")
 LONGEST_PAUSE_SECONDS = 30.0
-API_ROUTERS = (api_session, api_staff, api_companies, api_deals, api_tasks)
+API_ROUTERS = (
+    api_session,
+    api_staff,
+    api_companies,
+    api_deals,
+    api_tasks,
+    api_approvals,
+    api_files,
+    api_talk,
+    api_search,
+    api_people,
+)
 
 
 def create_app() -> FastAPI:

@@ -9,18 +9,38 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from backoffice.ui.routes import (
+    pages_approvals,
     pages_day,
     pages_deals,
+    pages_files,
     pages_forms,
     pages_login,
+    pages_me,
+    pages_people,
+    pages_search,
     pages_settings,
+    pages_talk,
     pages_tasks,
 )
 from backoffice.ui.routes.pages_common import local_address, page
 
 router = APIRouter(include_in_schema=False)
 # /deals/new stands before /deals/{deal_id}
-for part in (pages_login, pages_day, pages_tasks, pages_forms, pages_deals, pages_settings):
+PARTS = (
+    pages_login,
+    pages_day,
+    pages_tasks,
+    pages_forms,
+    pages_deals,
+    pages_settings,
+    pages_approvals,
+    pages_files,
+    pages_talk,
+    pages_search,
+    pages_me,
+    pages_people,
+)
+for part in PARTS:
     router.include_router(part.router)
 
 TITLES = {

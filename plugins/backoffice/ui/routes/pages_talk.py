@@ -1,0 +1,7 @@
+"""Talk about a case: comments with @mention."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+router = APIRouter()
