@@ -11,7 +11,7 @@ from include.shared.db import Base, Id, Json, Moment
 
 
 class Approval(Base):
-    """One question put to approvers, over all its rounds; ``state`` is open, rework, approved, rejected or withdrawn."""
+    """One question put to approvers, over all its rounds (``state``: open, rework, approved, rejected, withdrawn)."""
 
     __tablename__ = "approval"
     __table_args__ = (
