@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from argon2 import PasswordHasher
@@ -9,10 +10,12 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from include.shared import clock
 from include.shared.db import query_text
 from include.shared.errors import Forbidden, NotFound
 from include.shared.work import Actor, Work
-from include.staff.models import Account, Department, Person, Role, RoleHolder
+from include.staff.models import Account, Department, Person, Role
+from include.staff.stand_in import acts_for
 
 DIRECTOR = "director"
 _hasher = PasswordHasher()
@@ -51,9 +54,22 @@ def viewer(session: Session, login: str) -> Viewer | None:
     if row is None:
         return None
     account, person = row
-    roles = session.scalars(select(RoleHolder.role_code).where(RoleHolder.person_id == person.id)).all()
-    led = session.scalars(text(query_text("staff/led_departments")), {"person_id": person.id}).all()
-    return Viewer(person.id, login, person.short_name, account.access, frozenset(roles), frozenset(led))
+    absent = acts_for(session, person.id, clock.now(session))
+    people = {person.id, *absent}
+    roles, led = roles_of(session, people), led_by(session, people)
+    return Viewer(person.id, login, person.short_name, account.access, roles, led, absent)
+
+
+def led_by(session: Session, people: Iterable[int]) -> frozenset[int]:
+    """Return the departments that any of these people leads, with all below them."""
+    rows = session.scalars(text(query_text("staff/led_departments")), {"people": sorted(set(people))})
+    return frozenset(rows)
+
+
+def roles_of(session: Session, people: Iterable[int]) -> frozenset[str]:
+    """Return the roles that any of these people holds, given to him or taken from the structure (R001-18)."""
+    rows = session.scalars(text(query_text("staff/roles_of")), {"people": sorted(set(people))})
+    return frozenset(rows)
 
 
 def check_password(session: Session, login: str, password: str) -> Viewer | None:
@@ -104,14 +120,11 @@ def head_of(session: Session, person_id: int) -> int | None:
 
 
 def holders(session: Session, role_code: str) -> list[int]:
-    """Return the active people who hold a role, lowest id first."""
-    rows = session.scalars(
-        select(RoleHolder.person_id)
-        .join(Person, Person.id == RoleHolder.person_id)
-        .where(RoleHolder.role_code == role_code, Person.active)
-        .order_by(RoleHolder.person_id)
-    )
-    return list(rows)
+    """Return the active people who hold a role, lowest id first.
+
+    A role that is taken from the structure is held by the head of its department alone (R001-18).
+    """
+    return list(session.scalars(text(query_text("staff/holders")), {"role": role_code}))
 
 
 def wake_unaddressed(work: Work) -> None:
@@ -134,8 +147,8 @@ def role_title(session: Session, code: str) -> str:
 
 
 def is_over(session: Session, watcher: Viewer, person_id: int) -> bool:
-    """Say whether the viewer is the person, leads his department (at any level) or is an administrator."""
-    if watcher.is_admin or watcher.person_id == person_id:
+    """Say whether the viewer is the person, stands in for him, leads his department (at any level) or administers."""
+    if watcher.is_admin or person_id == watcher.person_id or person_id in watcher.acts_for:
         return True
     person = session.get(Person, person_id)
     return person is not None and person.department_id in watcher.led_departments
@@ -144,5 +157,5 @@ def is_over(session: Session, watcher: Viewer, person_id: int) -> bool:
 def require_over(session: Session, watcher: Viewer, person_id: int, what: str) -> None:
     """Raise Forbidden unless the viewer may act for this person's work."""
     if not is_over(session, watcher, person_id):
-        msg = f"Нет прав: {what} может сам сотрудник, его руководитель или администратор."
+        msg = f"Нет прав: {what} может сам сотрудник, кто его замещает, его руководитель или администратор."
         raise Forbidden(msg)

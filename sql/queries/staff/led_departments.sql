@@ -1,6 +1,6 @@
--- Departments led by :person_id with everything below them. Called by include/staff/services.py: viewer.
+-- Departments led by any of :people with everything below them. Called by include/staff/services.py: led_by.
 WITH RECURSIVE led AS (
-    SELECT id FROM department WHERE head_id = :person_id
+    SELECT id FROM department WHERE head_id = ANY(:people)
     UNION
     SELECT below.id FROM department below JOIN led ON below.parent_id = led.id
 )
