@@ -26,14 +26,17 @@ def visible_to(viewer: Viewer) -> ColumnElement[bool]:
     if sees_all(viewer):
         return true()
     me = viewer.person_id
+    mine = (me, *sorted(viewer.acts_for))  # what whom he stands in for may see
     takes_part = union_all(
-        select(Task.case_id).where(Task.executor_id == me),
-        select(Task.case_id).where(Task.creator_id == me),
-        select(Task.case_id).join(TaskObserver, TaskObserver.task_id == Task.id).where(TaskObserver.person_id == me),
+        select(Task.case_id).where(Task.executor_id.in_(mine)),
+        select(Task.case_id).where(Task.creator_id.in_(mine)),
+        select(Task.case_id)
+        .join(TaskObserver, TaskObserver.task_id == Task.id)
+        .where(TaskObserver.person_id.in_(mine)),
     )
     allowed: list[ColumnElement[bool]] = [
-        Deal.responsible_id == me,
-        Deal.created_by == me,  # whoever registered it for somebody else
+        Deal.responsible_id.in_(mine),
+        Deal.created_by.in_(mine),  # whoever registered it for somebody else
         Deal.case_id.in_(takes_part),
         # whoever brought it to its present stage: a taken lead becomes his own a moment later (R002-10)
         Deal.id.in_(select(StageVisit.deal_id).where(StageVisit.entered_by == me, StageVisit.left_at.is_(None))),
@@ -74,7 +77,7 @@ def may_see_case(session: Session, viewer: Viewer, case_id: int) -> bool:
 
 
 def may_edit(session: Session, viewer: Viewer, deal: Deal) -> bool:
-    """Say whether the viewer may change this deal: its responsible, his head, an administrator."""
+    """Say whether the viewer may change this deal: its responsible or his substitute, his head, an administrator."""
     return is_over(session, viewer, deal.responsible_id)
 
 
@@ -108,15 +111,17 @@ def require_move(session: Session, viewer: Viewer, deal_id: int) -> Deal:
 
 def _allowed(deal: Deal, may: bool, what: str) -> Deal:
     if not may:
-        msg = f"Нет прав: {what} сделку может её ответственный, его руководитель или администратор."
+        msg = f"Нет прав: {what} сделку может её ответственный, кто его замещает, его руководитель или администратор."
         raise Forbidden(msg)
     return deal
 
 
 def task_visible(session: Session, viewer: Viewer, task: Task) -> bool:
     """Say whether the viewer may read a task: takes part in it, leads its executor, or sees its deal."""
-    if sees_all(viewer) or viewer.person_id in (task.executor_id, task.creator_id):
+    mine = {viewer.person_id, *viewer.acts_for}
+    if sees_all(viewer) or not mine.isdisjoint({task.executor_id, task.creator_id}):
         return True
-    if session.get(TaskObserver, (task.id, viewer.person_id)) is not None:
+    watched = select(TaskObserver.person_id).where(TaskObserver.task_id == task.id, TaskObserver.person_id.in_(mine))
+    if session.scalars(watched).first() is not None:
         return True
     return is_over(session, viewer, task.executor_id) or may_see_case(session, viewer, task.case_id)

@@ -11,12 +11,16 @@ from sqlalchemy.orm import Session
 from include.notices.models import Notice
 from include.shared.work import Work
 from include.staff.models import Person
+from include.staff.stand_in import stand_ins
 
 
 def notify(
     work: Work, people: Iterable[int], text: str, *, key: str, case_id: int | None = None, task_id: int | None = None
 ) -> list[int]:
-    """Record one notice per active person; a repeated key is joined, not doubled. Returns whom it told now."""
+    """Record one notice per active person; a repeated key is joined, not doubled. Returns whom it told now.
+
+    Whoever acts for somebody away is told as well, with the name of whom he acts for.
+    """
     wanted = list(dict.fromkeys(people))
     if not wanted:
         return []
@@ -31,7 +35,30 @@ def notify(
     columns = ["key", "person_id", "text", "case_id", "task_id", "created_at"]
     statement = insert(Notice).from_select(columns, rows).on_conflict_do_nothing(index_elements=[Notice.key])
     told = set(work.session.scalars(statement.returning(Notice.person_id)))
+    _tell_stand_ins(work, told, wanted, text, key, case_id, task_id)
     return [one for one in wanted if one in told]
+
+
+def _tell_stand_ins(
+    work: Work, told: set[int], wanted: list[int], text: str, key: str, case_id: int | None, task_id: int | None
+) -> None:
+    """Tell whoever acts for the people told just now, unless the same is said to him in his own name."""
+    acting = {away: actor for away, actor in stand_ins(work.session, told, work.now).items() if actor not in wanted}
+    if not acting:
+        return
+    people = {one.id: one for one in work.session.scalars(select(Person).where(Person.id.in_(acting)))}
+    rows = [
+        {
+            "key": f"{key}/{away}/for/{actor}",
+            "person_id": actor,
+            "text": f"{people[away].for_whom}: {text}",
+            "case_id": case_id,
+            "task_id": task_id,
+            "created_at": work.now,
+        }
+        for away, actor in sorted(acting.items())
+    ]
+    work.session.execute(insert(Notice).values(rows).on_conflict_do_nothing(index_elements=[Notice.key]))
 
 
 def mark_read(work: Work, person_id: int, notice_ids: list[int] | None = None) -> int:

@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from include.shared.db import Base, Id, Json, Moment
+from include.staff.rules import for_whom
 
 
 class Department(Base):
@@ -44,6 +45,11 @@ class Person(Base):
         """Return «Паздников А. С.»."""
         initials = " ".join(f"{name[0]}." for name in (self.first_name, self.middle_name) if name)
         return f"{self.last_name} {initials}".strip()
+
+    @property
+    def for_whom(self) -> str:
+        """Return «за Иванову А. П.», as whoever acts for this person is told."""
+        return for_whom(self.last_name, self.first_name, self.middle_name)
 
 
 class Account(Base):

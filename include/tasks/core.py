@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,7 @@ from include.process.models import ProcessCase, ProcessInstance
 from include.process.rules import fields_of, unmet
 from include.shared.errors import Missing
 from include.shared.work import Work, jsonable
+from include.staff.models import Person
 from include.tasks.models import Task, TaskObserver
 
 STATE_TITLES = {"open": "в работе", "done": "выполнена", "withdrawn": "снята", "replaced": "заменена"}
@@ -29,6 +30,19 @@ def case_facts(session: Session, case_id: int, instance: ProcessInstance | None 
         return facts
     case = session.get_one(ProcessCase, case_id)
     return {"title": case.title, "time_zone": case.time_zone, "link": None, **payload}
+
+
+def topics_given(session: Session, case_id: int) -> list[str]:
+    """Return the topics of all tasks ever given in a case."""
+    return sorted(session.scalars(select(Task.topic).where(Task.case_id == case_id).distinct()))
+
+
+def rounds_of(session: Session, case_id: int, topic: str, since: datetime) -> int:
+    """Return how many tasks of a topic were given since a moment; withdrawn ones were no round (R002-25)."""
+    counted = select(func.count()).where(
+        Task.case_id == case_id, Task.topic == topic, Task.created_at >= since, Task.state != "withdrawn"
+    )
+    return session.scalar(counted) or 0
 
 
 def give(work: Work, task: Task, observers: Iterable[int] = ()) -> Task:
@@ -59,15 +73,20 @@ def end(
     *,
     result: dict[str, Any] | None = None,
     evidence: dict[str, Any] | None = None,
+    closed_for: int | None = None,
 ) -> None:
-    """End an open task as done, withdrawn or replaced, with trace; a task that is not open stays as it is."""
+    """End an open task as done, withdrawn or replaced, with trace; a task that is not open stays as it is.
+
+    ``closed_for`` is the absent executor when whoever stands in for him closes it.
+    """
     if task.state != "open":
         return
     task.state, task.closed_at, task.closed_by = state, work.now, work.actor.person_id
+    task.closed_for = closed_for
     task.close_reason, task.result, task.evidence = reason, jsonable(result), jsonable(evidence)
     work.audit(
         f"task.{state}",
-        f"Задача «{task.title}» {STATE_TITLES[state]}" + (f": {reason}" if reason else ""),
+        f"Задача «{task.title}» {STATE_TITLES[state]}" + (f": {reason}" if reason else "") + _acted(work, closed_for),
         entity="task",
         entity_id=task.id,
         case_id=task.case_id,
@@ -76,6 +95,13 @@ def end(
     )
     work.touch(task.case_id)
     work.session.flush()
+
+
+def _acted(work: Work, closed_for: int | None) -> str:
+    if closed_for is None or work.actor.person_id is None:
+        return ""
+    absent = work.session.get_one(Person, closed_for)
+    return f": {absent.for_whom} выполнил(а) {work.session.get_one(Person, work.actor.person_id).short_name}"
 
 
 def missing_for(session: Session, task: Task, now: datetime, facts: Mapping[str, Any] | None = None) -> list[Missing]:

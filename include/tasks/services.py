@@ -25,7 +25,9 @@ LONGEST_REASON = 1000
 
 
 def close_task(work: Work, watcher: Viewer, task_id: int, values: Mapping[str, Any] | None = None) -> Task:
-    """Close a task as done: its executor, his head or an administrator; nobody passes its guard.
+    """Close a task as done: its executor or whoever stands in for him, his head or an administrator.
+
+    Nobody passes its guard.
 
     ``values`` are the result fields by code; those bound to a deal field are stored there first, in the same
     transaction. GuardRefused lists what is missing; closing a closed task again changes nothing.
@@ -40,11 +42,12 @@ def close_task(work: Work, watcher: Viewer, task_id: int, values: Mapping[str, A
     result = _clean_result(work, task, values or {})
     if task.state == "done":  # filling its fields has closed it: its guard came true
         task.result, task.closed_by = jsonable(result), watcher.person_id
+        task.closed_for = _absent(watcher, task)
         return task
     missing = core.missing_for(work.session, task, work.now)
     if missing:
         raise GuardRefused(missing)
-    core.end(work, task, "done", None, result=result)
+    core.end(work, task, "done", None, result=result, closed_for=_absent(watcher, task))
     return task
 
 
@@ -69,7 +72,7 @@ def change_term(work: Work, watcher: Viewer, task_id: int, due: Any, reason: str
     work.session.add(change)
     before, task.due_at = task.due_at, moment
     work.audit(
-        "task.term_changed", f"Срок задачи «{task.title}» изменён", entity="task", entity_id=task.id,
+        "task.term_changed", f"Срок задачи «{task.title}» изменён{_for_whom(work, watcher, task)}", entity="task", entity_id=task.id,
         case_id=task.case_id, before={"due_at": before}, after={"due_at": moment}, reason=reason,
     )  # fmt: skip
     work.touch(task.case_id)
@@ -87,8 +90,8 @@ def reassign(work: Work, watcher: Viewer, task_id: int, person_id: int, reason: 
         raise InvalidInput(msg, "person_id")
     if task.executor_id == person_id:
         return task
+    said = f"Задача «{task.title}» передана: {person.short_name}{_for_whom(work, watcher, task)}"
     task.addressed_to = f"person:{person_id}"
-    said = f"Задача «{task.title}» передана: {person.short_name}"
     core.move(work, task, person_id, said, f"Вам передана задача «{task.title}»", _reason(reason) or None)
     return task
 
@@ -115,6 +118,16 @@ def _locked(work: Work, task_id: int) -> Task:
     work.lock_case(task.case_id)
     work.session.refresh(task)
     return task
+
+
+def _absent(watcher: Viewer, task: Task) -> int | None:
+    """Return the executor when the viewer acts for him because he is away."""
+    return task.executor_id if task.executor_id in watcher.acts_for else None
+
+
+def _for_whom(work: Work, watcher: Viewer, task: Task) -> str:
+    absent = _absent(watcher, task)
+    return f" ({person_of(work.session, absent).for_whom})" if absent is not None else ""
 
 
 def _reason(value: Any) -> str:

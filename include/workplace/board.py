@@ -159,6 +159,7 @@ def _deal_rows(session: Session, viewer: Viewer, ids: Sequence[int], now: dateti
             may_edit=(
                 mine := viewer.is_admin
                 or deal.responsible_id == viewer.person_id
+                or deal.responsible_id in viewer.acts_for
                 or person.department_id in viewer.led_departments
             ),
             may_move=mine or (takes_leads and stage.id in first),

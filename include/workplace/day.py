@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from include.shared.db import query_text
 from include.shared.errors import InvalidInput
 from include.staff.models import Person
 from include.staff.services import Viewer, names
+from include.staff.stand_in import Away, away
 from include.tasks.models import Task, TaskObserver
 from include.workplace.shapes import AlarmRow, CaseRef, MyDay, NoticeRow, Page, PersonRef, TaskRow
 from include.workplace.words import TASK_STATES
@@ -46,7 +47,7 @@ def my_day(
         may_see_department=bool(viewer.led_departments) or viewer.is_admin,
         overdue_count=overdue,
         tasks=_page_of_tasks(session, chosen, now, page, PER_PAGE),
-        alarms=alarms(session, people=[viewer.person_id]),
+        alarms=alarms(session, people=[viewer.person_id, *sorted(viewer.acts_for)]),
         unread_notices=bell.unread_count(session, viewer.person_id),
         notices=notices(session, viewer, limit=NOTICES_SHOWN),
     )
@@ -79,12 +80,13 @@ def tasks_of_case(session: Session, case_id: int, now: datetime) -> list[TaskRow
     """Return the newest tasks of a case, open ones first."""
     order = (Task.state != "open", Task.id.desc())
     statement = _task_rows().where(Task.case_id == case_id).order_by(*order).limit(100)
-    return [_task_row(row, now) for row in session.execute(statement).mappings()]
+    return _with_stand_ins(session, session.execute(statement).mappings().all(), now)
 
 
 def one_task(session: Session, task_id: int, now: datetime) -> TaskRow:
     """Return the row of one task that exists."""
-    return _task_row(session.execute(_task_rows().where(Task.id == task_id)).mappings().one(), now)
+    row = session.execute(_task_rows().where(Task.id == task_id)).mappings().one()
+    return _with_stand_ins(session, [row], now)[0]
 
 
 def alarms(session: Session, *, people: list[int] | None = None, task_id: int | None = None) -> list[AlarmRow]:
@@ -151,7 +153,7 @@ def case_ref(row: RowMapping) -> CaseRef:
 
 def _executors(viewer: Viewer, scope: Scope, case_id: int | None = None) -> ColumnElement[bool]:
     if scope == "mine":
-        return Task.executor_id == viewer.person_id
+        return Task.executor_id.in_((viewer.person_id, *sorted(viewer.acts_for)))
     if scope == "department":
         if viewer.is_admin and not viewer.led_departments:
             return true()
@@ -169,7 +171,7 @@ def _takes_part(viewer: Viewer) -> ColumnElement[bool]:
     if rights.sees_all(viewer):
         return true()
     watched = select(TaskObserver.task_id).where(TaskObserver.person_id == viewer.person_id)
-    parts = [Task.executor_id == viewer.person_id, Task.creator_id == viewer.person_id, Task.id.in_(watched)]
+    parts = [_executors(viewer, "mine"), Task.creator_id == viewer.person_id, Task.id.in_(watched)]
     return or_(*parts, _executors(viewer, "department")) if viewer.led_departments else or_(*parts)
 
 
@@ -181,7 +183,7 @@ def _page_of_tasks(
     order = (Task.due_at.asc().nulls_last(), Task.id)
     ids = select(Task.id).where(chosen).order_by(*order).limit(per_page).offset((page - 1) * per_page)
     statement = _task_rows().where(Task.id.in_(ids)).order_by(*order)
-    items = [_task_row(row, now) for row in session.execute(statement).mappings()]
+    items = _with_stand_ins(session, session.execute(statement).mappings().all(), now)
     return Page(items=items, total=total, page=page, per_page=per_page)
 
 
@@ -211,8 +213,14 @@ def _task_rows() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _task_row(row: RowMapping, now: datetime) -> TaskRow:
+def _with_stand_ins(session: Session, rows: Sequence[RowMapping], now: datetime) -> list[TaskRow]:
+    absent = away(session, {row["executor_id"] for row in rows if row["state"] == "open"}, now)
+    return [_task_row(row, now, absent.get(row["executor_id"])) for row in rows]
+
+
+def _task_row(row: RowMapping, now: datetime, absent: Away | None) -> TaskRow:
     person: Person = row["Person"]
+    acting = absent if absent is not None and absent.actor_id is not None and row["state"] == "open" else None
     return TaskRow(
         id=row["id"],
         title=row["title"],
@@ -226,6 +234,8 @@ def _task_row(row: RowMapping, now: datetime) -> TaskRow:
         created_at=row["created_at"],
         closed_at=row["closed_at"],
         link=f"/backoffice/tasks/{row['id']}",
+        acting=PersonRef(id=acting.actor_id, name=acting.actor or "") if acting and acting.actor_id else None,
+        for_whom=person.for_whom if acting else None,
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from include.process.models import ProcessCase
 from include.shared.db import query_text
 from include.staff.services import names
+from include.staff.stand_in import Away, away
 from include.workplace.shapes import PersonRef, WaitLine
 from include.workplace.words import local_moment
 
@@ -26,13 +27,14 @@ def waits_of(session: Session, case_ids: Iterable[int], now: datetime) -> dict[i
     with_rows = {int(row["case_id"]) for row in rows}
     without = [one for one in cases if one not in with_rows]
     silent = _without_waits(session, without)
-    people = names(session, _people_of(rows, silent))
+    involved = _people_of(rows, silent)
+    people, absent = names(session, involved), away(session, involved, now)
     zones = {case: zone for case, zone in session.execute(_zones(cases))}  # noqa: C416 - rows, not pairs
     lines: dict[int, list[WaitLine]] = {one: [] for one in cases}
     for row in rows:
-        lines[row["case_id"]].append(_of_step(row, people, zones[row["case_id"]], now))
+        lines[row["case_id"]].append(_of_step(row, people, absent, zones[row["case_id"]], now))
     for row in silent:
-        lines[row["case_id"]].append(_computed(row, people))
+        lines[row["case_id"]].append(_computed(row, people, absent))
     return lines
 
 
@@ -56,7 +58,7 @@ def _people_of(rows: Iterable[RowMapping], silent: Iterable[RowMapping]) -> set[
     return found | {row["responsible_id"] for row in silent if row["responsible_id"] is not None}
 
 
-def _of_step(row: RowMapping, people: dict[int, str], zone: str, now: datetime) -> WaitLine:
+def _of_step(row: RowMapping, people: dict[int, str], absent: dict[int, Away], zone: str, now: datetime) -> WaitLine:
     if row["state"] != "waiting":
         text_ = f"Остановилось на шаге «{row['title']}»: {row['reason'] or 'без причины'}"
         return WaitLine(
@@ -69,7 +71,9 @@ def _of_step(row: RowMapping, people: dict[int, str], zone: str, now: datetime) 
     overdue = is_task and until is not None and until <= now
     waits_for = row["waits_for"] or row["title"]
     parts = [f"Ждёт: {waits_for}"]
-    unnamed = [one.name for one in on if one.name not in waits_for]
+    unnamed = [_with_stand_in(one, absent) for one in on if one.name not in waits_for]
+    for one in on:
+        parts[0] = parts[0].replace(one.name, _with_stand_in(one, absent)) if one.name in waits_for else parts[0]
     if unnamed:
         parts.append(("скажет: " if row["word"] == "Alarm" else "на ком: ") + ", ".join(unnamed))
     if until is not None:
@@ -86,7 +90,7 @@ def _of_step(row: RowMapping, people: dict[int, str], zone: str, now: datetime) 
     )  # fmt: skip
 
 
-def _computed(row: RowMapping, people: dict[int, str]) -> WaitLine:
+def _computed(row: RowMapping, people: dict[int, str], absent: dict[int, Away]) -> WaitLine:
     if row["dead"]:
         said = "процесс не начался: событие в списке неразобранных, нужен администратор"
         return WaitLine(kind="failed", text=_sentence(said), waits_for=said)
@@ -103,8 +107,13 @@ def _computed(row: RowMapping, people: dict[int, str]) -> WaitLine:
         return WaitLine(kind="closed", text=f"Завершена: «{row['stage']}»{tail}", waits_for="")
     who = PersonRef(id=row["responsible_id"], name=people.get(row["responsible_id"], ""))
     target = f"«{row['next_stage']}»" if row["next_stage"] else "следующую стадию"
-    text_ = f"Ждёт перевода на {target}: {who.name}, {WHO_MAY_MOVE}{tail}"
+    text_ = f"Ждёт перевода на {target}: {_with_stand_in(who, absent)}, {WHO_MAY_MOVE}{tail}"
     return WaitLine(kind="manual", text=text_, waits_for=f"перевод на {target}", on=[who], comes_next=row["next_stage"])
+
+
+def _with_stand_in(one: PersonRef, absent: dict[int, Away]) -> str:
+    """Return «Иванова А. П. (замещает Петров Б. В.)» for somebody away, else the name alone."""
+    return f"{one.name} ({absent[one.id].in_words()})" if one.id in absent else one.name
 
 
 def _sentence(said: str) -> str:

@@ -88,6 +88,8 @@ class TaskRow(Shape):
     created_at: datetime
     closed_at: datetime | None
     link: str
+    acting: PersonRef | None = None  # who acts now while the executor of an open task is away
+    for_whom: str | None = None  # «за Иванову А. П.», as it is said to him
 
 
 class AlarmRow(Shape):
@@ -180,6 +182,7 @@ class TaskPage(Shape):
     alarms: list[AlarmRow]
     close_reason: str | None
     closed_by: PersonRef | None
+    closed_for: PersonRef | None
     closes_itself: bool
     evidence: dict[str, Any] | None
     history: list[HistoryRow]
@@ -379,6 +382,22 @@ class DealCard(Shape):
     aims: list[AimRow]
     may_edit: bool
     may_move: bool
+
+
+class MovedDeal(DealCard):
+    """A deal after its move, with what the move was warned of."""
+
+    warnings: list[MissingItem]
+
+
+class MoveRow(Shape):
+    """A stage that a deal can be moved to: who looks may or may not, and what is unmet."""
+
+    stage: StageRow
+    may: bool
+    closes: bool
+    warnings: list[MissingItem]
+    blocks: list[MissingItem]
 
 
 class RequestPage(Shape):

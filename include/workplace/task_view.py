@@ -29,7 +29,7 @@ def task_page(session: Session, viewer: Viewer, task_id: int, now: datetime) -> 
     deal = session.scalars(select(Deal).where(Deal.case_id == task.case_id)).first()
     changes = session.scalars(select(TermChange).where(TermChange.task_id == task_id).order_by(TermChange.id)).all()
     watchers = session.scalars(select(TaskObserver.person_id).where(TaskObserver.task_id == task_id)).all()
-    involved = {*watchers, *(one.changed_by for one in changes), task.creator_id, task.closed_by}
+    involved = {*watchers, *(one.changed_by for one in changes), task.creator_id, task.closed_by, task.closed_for}
     involved |= {deal.responsible_id} if deal is not None else set()
     fields = task.result_fields.get("fields", [])
     values = {one["code"]: _value(task, deal, one) for one in fields}
@@ -76,6 +76,7 @@ def task_page(session: Session, viewer: Viewer, task_id: int, now: datetime) -> 
         alarms=day.alarms(session, task_id=task_id) if is_open else [],
         close_reason=task.close_reason,
         closed_by=_ref(people, task.closed_by),
+        closed_for=_ref(people, task.closed_for),
         closes_itself=task.closes_itself,
         evidence=task.evidence,
         history=history.of_entity(session, "task", task_id),
