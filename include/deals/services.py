@@ -11,12 +11,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import select, text
 
 from include.companies.models import Company, Contact
+from include.deals.debt import nightly_check, recalculate
 from include.deals.facts import current_visit, deal_facts, field_titles
 from include.deals.models import Deal, DealField, Funnel, Stage, StageVisit
+from include.deals.moves import unmet_for_move
 from include.deals.rules import clean_value, parse_sum, takes_into_work
 from include.process import lifecycle
 from include.process.models import ProcessCase
-from include.shared.errors import Conflict, InvalidInput, NotFound
+from include.shared.errors import Conflict, GuardRefused, InvalidInput, NotFound
 from include.shared.names import search_key
 from include.shared.texts import storable
 from include.shared.work import Work, jsonable
@@ -116,7 +118,7 @@ def move_stage(work: Work, deal_id: int, stage: str, *, seen_stage: str | None =
     """Move a deal to a stage of its funnel (title or code); R002-9b, AG-6.
 
     Conflict when ``seen_stage`` (what the person saw) is no longer the present one; a move to the present stage
-    changes nothing.
+    changes nothing. GuardRefused lists what forbids the move, whoever makes it (R002-32).
     """
     deal = get_deal(work, deal_id)
     line = work.session.get_one(Funnel, deal.funnel_code)
@@ -127,6 +129,9 @@ def move_stage(work: Work, deal_id: int, stage: str, *, seen_stage: str | None =
         raise Conflict(msg)
     if target.id == present.id:
         return deal
+    blocking = [one for one in unmet_for_move(work.session, deal, target) if one.kind == "block"]
+    if blocking:
+        raise GuardRefused(blocking, f"Сделку нельзя перевести на «{target.title}»")
     visit = current_visit(work.session, deal.id)
     visit.left_at, visit.left_by = work.now, work.actor.person_id
     work.session.flush()

@@ -128,4 +128,5 @@ ROLES = {
 SETTINGS = (
     SettingRow("identification_term", "Срок экспресс-идентификации", "term", {"hours": 5}),
     SettingRow("identification_alarm", "Предупреждение об идентификации", "term", {"hours": 5}),
+    SettingRow("contract_signed_blocks", "Без подписанного договора дальше не переводить", "switch", False),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -40,6 +41,7 @@ class Missing:
 class GuardRefused(BackofficeError):
     """A guard holds («задачу невозможно закрыть пока…»); ``missing`` lists what is unmet."""
 
-    def __init__(self, missing: list[Missing]) -> None:
-        super().__init__("Задачу пока нельзя закрыть: " + "; ".join(one.text for one in missing) + ".")
-        self.missing = missing
+    def __init__(self, missing: Sequence[Missing], what: str = "Задачу пока нельзя закрыть") -> None:
+        super().__init__(f"{what}: " + "; ".join(one.text for one in missing) + ".")
+        self.missing = list(missing)
+        self.what = what

@@ -27,8 +27,8 @@ from backoffice.ui.routes.api_companies import NewCompany
 from backoffice.ui.security import StaffViewer
 from include.shared import clock
 from include.shared.work import reading, transaction
-from include.workplace import board, card, services
-from include.workplace.shapes import Board, DealCard, DealRow, HistoryRow, Page, WaitLine
+from include.workplace import board, card, moves, services
+from include.workplace.shapes import Board, DealCard, DealRow, HistoryRow, MovedDeal, MoveRow, Page, WaitLine
 
 router = APIRouter(prefix="/deals", tags=["Сделки"])
 
@@ -138,11 +138,20 @@ def fill(viewer: StaffViewer, deal_id: RowId, body: Values) -> Changed:
 
 
 @router.post("/{deal_id}/stage", summary="Перевести на стадию", responses=failures(403, 404, 409))
-def move(viewer: StaffViewer, deal_id: RowId, body: NewStage) -> DealCard:
-    """Move a deal; 409 when somebody has moved it since ``seen_stage``."""
+def move(viewer: StaffViewer, deal_id: RowId, body: NewStage) -> MovedDeal:
+    """Move a deal; 409 when somebody has moved it since ``seen_stage``, or with ``missing`` what forbids it."""
     with transaction(viewer.actor) as work:
+        warnings = moves.warnings_of(work.session, viewer, deal_id, body.stage)
         services.move_deal(work, viewer, deal_id, body.stage, seen_stage=body.seen_stage)
-        return card.deal_card(work.session, viewer, deal_id, work.now)
+        moved = card.deal_card(work.session, viewer, deal_id, work.now)
+        return MovedDeal(**dict(moved), warnings=warnings)
+
+
+@router.get("/{deal_id}/moves", summary="Куда можно перевести и чего не хватает", responses=failures(404))
+def possible_moves(viewer: StaffViewer, deal_id: RowId) -> list[MoveRow]:
+    """Return the other stages of the direction with what warns and what forbids, and whether the viewer may move."""
+    with reading() as session:
+        return moves.moves_of(session, viewer, deal_id)
 
 
 @router.post("/{deal_id}/responsible", summary="Сменить ответственного", responses=failures(403, 404))

@@ -67,7 +67,7 @@ class Errors:
         if name and name in known:
             return cls({form: "Проверьте поля формы."}, {name: str(error)}, [], 422)
         missing = error.missing if isinstance(error, GuardRefused) else []
-        said = "Задачу пока нельзя закрыть" if missing else str(error)
+        said = error.what if isinstance(error, GuardRefused) else str(error)
         return cls({form: said}, {}, list(missing), status_of(error))
 
 

@@ -33,8 +33,8 @@ from include.shared.work import reading, transaction
 from include.staff.services import Viewer
 from include.workplace import board as boards
 from include.workplace import card as cards
-from include.workplace import directory, services
-from include.workplace.shapes import DealCard, FieldValue, HistoryRow, StageRow, StepRow
+from include.workplace import directory, moves, services
+from include.workplace.shapes import DealCard, FieldValue, HistoryRow, MoveRow, StageRow, StepRow
 
 router = APIRouter()
 SCOPES = {"mine": "Мои", "all": "Все"}
@@ -129,12 +129,13 @@ def move(request: Request, viewer: StaffViewer, deal_id: RowId, form: Form) -> R
             board_again = back if back.startswith(f"{ROOT}/board") else f"{ROOT}/board"
             return done(request, board_again, services.TAKEN, kind="warning")
         shown = cards.deal_card(session, viewer, deal_id, clock.now(session))
+        move = next((one for one in moves.moves_of(session, viewer, deal_id) if one.stage.code == target), None)
     stage = next((one.stage for one in shown.stages if one.stage.code == target), None)
-    if stage is not None and stage.kind != "open" and stage.id != shown.stage.id and form.get("confirmed") != "yes":
+    if move is not None and _asks_first(move) and form.get("confirmed") != "yes":
         if not shown.may_move:
             msg = "Нет прав: менять сделку может её ответственный, его руководитель или администратор."
             raise Forbidden(msg)
-        return _confirm(request, viewer, shown, stage, seen, back)
+        return _confirm(request, viewer, shown, move, seen, back)
     try:
         with transaction(viewer.actor) as work:
             services.move_deal(work, viewer, deal_id, target, seen_stage=seen or None)
@@ -190,22 +191,34 @@ def responsible(request: Request, viewer: StaffViewer, deal_id: RowId, form: For
     return done(request, f"{ROOT}/deals/{deal_id}" if still_seen else f"{ROOT}/deals", "Ответственный изменён.")
 
 
-def _confirm(request: Request, viewer: Viewer, shown: DealCard, stage: StageRow, seen: str, back: str) -> Response:
-    lost = stage.kind == "lost"
-    open_tasks = sum(1 for one in shown.tasks if one.state == "open")
-    said = written.count(open_tasks, "открытая задача", "открытые задачи", "открытых задач")
-    consequences = [f"У сделки сейчас {said}."] if open_tasks else []
-    consequences += (
-        ["Все её процессы остановятся, открытые задачи будут сняты."]
-        if lost
-        else ["Задачи текущей стадии будут сняты; обязательства с отметкой «сохранять» останутся."]
-    )
+def _asks_first(move: MoveRow) -> bool:
+    """Say whether a move is confirmed first; one that is forbidden is refused instead."""
+    return not move.blocks and (move.closes or bool(move.warnings))
+
+
+def _confirm(request: Request, viewer: Viewer, shown: DealCard, move: MoveRow, seen: str, back: str) -> Response:
+    stage = move.stage
+    tone = {"lost": "danger", "won": "success"}.get(stage.kind, "primary")
+    said = {"lost": "закончится: проиграна", "won": "закончится: выиграна"}.get(stage.kind, "пойдёт дальше")
     return page(
         request, viewer, "confirm.html", active="board", title=f"Перевести на «{stage.title}»?",
-        text=f"Сделка «{shown.title}» закончится: {'проиграна' if lost else 'выиграна'}.", consequences=consequences,
-        action=f"{ROOT}/deals/{shown.id}/stage", back=back, tone="danger" if lost else "success",
+        text=f"Сделка «{shown.title}» {said}.", warnings=move.warnings, consequences=_consequences(shown, stage),
+        action=f"{ROOT}/deals/{shown.id}/stage", back=back, tone=tone,
         hidden={"stage": stage.code, "seen_stage": seen, "back": back}, button=f"Да, «{stage.title}»",
     )  # fmt: skip
+
+
+def _consequences(shown: DealCard, stage: StageRow) -> list[str]:
+    if stage.kind == "open":
+        return []
+    open_tasks = sum(1 for one in shown.tasks if one.state == "open")
+    said = written.count(open_tasks, "открытая задача", "открытые задачи", "открытых задач")
+    return [
+        *([f"У сделки сейчас {said}."] if open_tasks else []),
+        "Все её процессы остановятся, открытые задачи будут сняты."
+        if stage.kind == "lost"
+        else "Задачи текущей стадии будут сняты; обязательства с отметкой «сохранять» останутся.",
+    ]
 
 
 def _show(
