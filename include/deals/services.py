@@ -84,6 +84,8 @@ def create_deal(
         contact_id=contact_id,
         responsible_id=responsible_id,
         paid=Decimal(0),
+        debt=Decimal(0),
+        overpaid=Decimal(0),
         fields={},
         source=source,
         request_key=request_key,
@@ -160,6 +162,7 @@ def set_fields(work: Work, deal_id: int, values: Mapping[str, Any]) -> dict[str,
     deal = get_deal(work, deal_id)
     case = work.session.get_one(ProcessCase, deal.case_id)
     definitions = {one.code: one for one in work.session.scalars(select(DealField))}
+    topics = task_core.topics_given(work.session, deal.case_id)
     cleaned = {code: _clean(work, deal, definitions, code, value, case.time_zone) for code, value in values.items()}
     before = {code: _present(deal, case, code) for code in cleaned}
     changed = {code: value for code, value in cleaned.items() if value != before[code]}
@@ -168,6 +171,7 @@ def set_fields(work: Work, deal_id: int, values: Mapping[str, Any]) -> dict[str,
     for code, value in changed.items():
         _store(deal, case, code, value)
     work.session.flush()
+    recalculate(work, deal)
     titles = field_titles(work.session)
     for code, value in changed.items():
         work.audit(
@@ -180,7 +184,7 @@ def set_fields(work: Work, deal_id: int, values: Mapping[str, Any]) -> dict[str,
             "field_changed", f"on:field:{code}", case_id=deal.case_id, visit=f"field-{code}-{case.seq}",
             payload={
                 "field": code, "visit_id": visit.id, "on_stage_id": deal.stage_id, "before": before[code],
-                "after": changed[code],
+                "after": changed[code], "topics_given": topics,
             },
         )  # fmt: skip
         definition = definitions.get(code)
@@ -319,4 +323,4 @@ def _store(deal: Deal, case: ProcessCase, code: str, value: Any) -> None:
         deal.fields = {**deal.fields, code: jsonable(value)}
 
 
-__all__ = ["change_responsible", "create_deal", "deal_facts", "get_deal", "move_stage", "set_fields"]
+__all__ = ["change_responsible", "create_deal", "deal_facts", "get_deal", "move_stage", "nightly_check", "set_fields"]

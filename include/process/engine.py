@@ -20,8 +20,9 @@ from sqlalchemy.orm import Session
 from include.deals.models import Deal, Stage, StageVisit
 from include.process import forms, lifecycle
 from include.process.models import OutboxEvent, ProcessCase, ProcessInstance, ProcessScheme, StepAim, StepState
+from include.process.rules import unmet
 from include.process.scheme import REPEAT_PREFIX, repeat_setting
-from include.process.step import Answer, Done, Fail, Skip, StepContext, Stop, Wait
+from include.process.step import HUMAN_WORDS, Answer, Done, Fail, Skip, StepContext, Stop, Wait
 from include.process.words import WORDS
 from include.shared import clock, settings
 from include.shared.db import query_text
@@ -89,7 +90,7 @@ def begin(event_id: int, process: str, scheme: Mapping[str, Any]) -> Begun:
         run_id = f"{case.key}-{event.visit}"
         if made is not None:
             return Begun(made.run_id if made.state == "live" else None, made.reason)
-        over = _over_because(work, event)
+        over = _over_because(work, event) or _does_not_begin(work, event, scheme)
         orphans = [] if over else lifecycle.begin_visit_anew(work, process, case.id)
         instance = _add_instance(work, process, case, event.visit, run_id, scheme_id, event.payload, over)
         for task in orphans:
@@ -253,13 +254,23 @@ def _instance(session: Session, process: str, case_id: int, visit: str) -> Proce
 
 def _over_because(work: Work, event: OutboxEvent) -> str | None:
     """Return why there is nothing to begin any more, or None."""
-    if event.kind == "stage_entered":
+    if "stage_id" in event.payload and "visit_id" in event.payload:
         visit = work.session.get_one(StageVisit, event.payload["visit_id"], populate_existing=True)
         return "сделка ушла со стадии раньше, чем процесс начался" if visit.left_at is not None else None
     stage = work.session.scalar(
         select(Stage.kind).join(Deal, Deal.stage_id == Stage.id).where(Deal.case_id == event.case_id)
     )
     return lifecycle.LOST if stage == "lost" else None
+
+
+def _does_not_begin(work: Work, event: OutboxEvent, scheme: Mapping[str, Any]) -> str | None:
+    """Return why the process's own condition keeps it from beginning for this event, or None."""
+    if "begins_if" not in scheme:
+        return None
+    facts = task_core.case_facts(work.session, event.case_id or 0)
+    facts |= {f"event:{name}": value for name, value in event.payload.items()}
+    missing = unmet(scheme["begins_if"]["condition"], facts, {}, work.now)
+    return str(scheme["begins_if"]["says"]) if missing else None
 
 
 def _add_instance(
@@ -387,7 +398,7 @@ def _follows_what_is_kept(
     instance: ProcessInstance, steps: Mapping[str, StepState], upstream: list[str], spec: Mapping[str, Any]
 ) -> bool:
     """Say whether a step belongs to an obligation that is kept though the deal has left the stage (AG-6)."""
-    kept = {one for one, row in steps.items() if row.word == "EmployeeTask" and row.state == "waiting"}
+    kept = {one for one, row in steps.items() if row.word in HUMAN_WORDS and row.state == "waiting"}
     if kept & lifecycle.watched(dict(spec)):
         return spec.get("lives") != "stage"
     ends = (steps[one].ended_at for one in upstream)

@@ -5,7 +5,7 @@ Both are small JSON trees, because they travel inside stored triggers for months
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -15,6 +15,7 @@ from include.shared.errors import Missing
 from include.shared.working_time import Term, WorkCalendar, moment_of
 
 Facts = Mapping[str, Any]
+ROUNDS, STEP_RESULT = "rounds:", "step:"  # facts that are found only when a condition asks for them
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,31 @@ def at_least(field: str, other: str) -> Condition:
 def in_future(field: str) -> Condition:
     """The date in the field lies ahead (R002-18)."""
     return Condition({"in_future": field})
+
+
+def changed(field: str) -> Condition:
+    """The field differs from what it was when the work was given (R002-18); only as a task's guard."""
+    return Condition({"changed": [field]})
+
+
+def on_stage(title: str) -> Condition:
+    """The deal stands on the stage with this title now."""
+    return equals("stage", title)
+
+
+def given(topic: str) -> Condition:
+    """A task of the topic had been given when the event that began the process happened (R002-24, R002-31)."""
+    return Condition({"has": ["event:topics_given", topic]})
+
+
+def rounds(topic: str, at_least: NumberRef) -> Condition:
+    """So many tasks of the topic have been given during the present stay on the stage (R002-25); 0 switches it off."""
+    return Condition({"reached": [f"{ROUNDS}{topic}", at_least.body()]})
+
+
+def result_of(step: str, code: str, value: Any) -> Condition:
+    """A step before this one ended with this value in its result (a task's field, ``stopped`` of a Repeat …)."""
+    return equals(f"{STEP_RESULT}{step}.{code}", value)
 
 
 def came_from(stage: str) -> Condition:
@@ -104,6 +130,17 @@ def unmet(body: Mapping[str, Any], facts: Facts, titles: Mapping[str, str], now:
             return []
         text = f"«{title(field)}» {_money(have or Decimal(0))} меньше, чем «{title(other)}» {_money(need)}"
         return [Missing(text, _anchor(link, field))]
+    if kind == "changed":
+        field, *given_with = argument
+        if given_with and facts.get(field) != given_with[0]:
+            return []
+        return [Missing(f"поле «{title(field)}» ещё не изменено", _anchor(link, field))]
+    if kind == "has":
+        field, value = argument
+        return [] if value in (facts.get(field) or []) else [Missing(f"ещё не поставлена задача «{value}»", link)]
+    if kind == "reached":
+        field, number = argument
+        return [] if 0 < number <= (facts.get(field) or 0) else [Missing(f"ещё не достигнуто: {number}", link)]
     if kind == "in_future":
         moment = moment_of(facts.get(argument), facts.get("time_zone", "Europe/Moscow"))
         if moment is not None and moment > now:
@@ -136,7 +173,7 @@ def check_condition(body: Mapping[str, Any]) -> None:
             check_condition(part)
     elif kind == "not":
         check_condition(argument)
-    elif kind not in {"filled", "equals", "at_least", "in_future"}:
+    elif kind not in {"filled", "equals", "at_least", "in_future", "changed", "has", "reached"}:
         msg = f"Неизвестное условие: {kind}"
         raise ValueError(msg)
 
@@ -148,9 +185,31 @@ def fields_of(body: Mapping[str, Any]) -> set[str]:
         return {name for part in argument for name in fields_of(part)}
     if kind == "not":
         return fields_of(argument)
-    if kind == "equals":
+    if kind in {"equals", "changed", "has", "reached"}:
         return {argument[0]}
     return set(argument) if kind == "at_least" else {argument}
+
+
+def with_numbers(body: Mapping[str, Any], number_of: Callable[[dict[str, Any]], int]) -> dict[str, Any]:
+    """Return the condition with its numbers from the settings in their places."""
+    ((kind, argument),) = body.items()
+    if kind in {"all", "any"}:
+        return {kind: [with_numbers(part, number_of) for part in argument]}
+    if kind == "not":
+        return {kind: with_numbers(argument, number_of)}
+    if kind == "reached" and isinstance(argument[1], Mapping):
+        return {kind: [argument[0], number_of(dict(argument[1]))]}
+    return dict(body)
+
+
+def bound(body: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
+    """Return a task's guard as it is kept with the task: ``changed`` remembers what the field was at its giving."""
+    ((kind, argument),) = body.items()
+    if kind in {"all", "any"}:
+        return {kind: [bound(part, facts) for part in argument]}
+    if kind == "not":
+        return {kind: bound(argument, facts)}
+    return {kind: [argument[0], facts.get(argument[0])]} if kind == "changed" else dict(body)
 
 
 @dataclass(frozen=True)
@@ -167,16 +226,54 @@ class TermRef:
 
 
 @dataclass(frozen=True)
-class MomentRef:
-    """A moment: a base (task opened, its due, stage entered, a field, a step's end) and an offset."""
+class ChosenTerm:
+    """A term chosen by a field of the case («срок по сложности»); ``otherwise`` names the choice for an empty field."""
 
-    base: str
-    offset: TermRef
-    sign: int = 1
+    field: str
+    terms: Mapping[str, TermRef]
+    otherwise: str
 
     def body(self) -> dict[str, Any]:
         """Return the stored form."""
-        return {"base": self.base, "offset": self.offset.body(), "sign": self.sign}
+        return {
+            "by": self.field,
+            "otherwise": self.otherwise,
+            "terms": {c: one.body() for c, one in self.terms.items()},
+        }
+
+
+@dataclass(frozen=True)
+class NumberRef:
+    """A number that staff may change on the settings page."""
+
+    setting: str
+    default: int
+    title: str
+
+    def body(self) -> dict[str, Any]:
+        """Return the stored form."""
+        return {"setting": self.setting, "default": self.default, "title": self.title, "kind": "number"}
+
+
+@dataclass(frozen=True)
+class MomentRef:
+    """A moment: a base (task opened, its due, stage entered, a field, a step's end) and an offset.
+
+    ``otherwise`` is the moment while the base is unknown; a ``fixed`` one stays as it was when the task was given.
+    """
+
+    base: str
+    offset: TermRef | ChosenTerm
+    sign: int = 1
+    otherwise: MomentRef | None = None
+    fixed: bool = False
+
+    def body(self) -> dict[str, Any]:
+        """Return the stored form."""
+        more: dict[str, Any] = {"otherwise": self.otherwise.body()} if self.otherwise is not None else {}
+        if self.fixed:
+            more["fixed"] = True
+        return {"base": self.base, "offset": self.offset.body(), "sign": self.sign, **more}
 
 
 def hours(number: int) -> Term:
@@ -199,20 +296,50 @@ def term(setting: str, default: Term, title: str) -> TermRef:
     return TermRef(setting, default, title)
 
 
-def _offset(value: TermRef | Term) -> TermRef:
+def number(setting: str, default: int, title: str) -> NumberRef:
+    """A number kept in the settings under ``setting``."""
+    return NumberRef(setting, default, title)
+
+
+def by_field(field: str, terms: Mapping[str, TermRef | Term], *, otherwise: str) -> ChosenTerm:
+    """The term that a field of the case chooses; an empty or unknown value is treated as ``otherwise`` (R002-15)."""
+    return ChosenTerm(field, {code: term_ref(one) for code, one in terms.items()}, otherwise)
+
+
+def term_ref(value: TermRef | Term) -> TermRef:
+    """Return a term as a reference: a literal has no setting."""
     return value if isinstance(value, TermRef) else TermRef(None, value)
 
 
-def after(offset: TermRef | Term, *, of: str = "task") -> MomentRef:
+def _offset(value: TermRef | ChosenTerm | Term) -> TermRef | ChosenTerm:
+    return value if isinstance(value, ChosenTerm) else term_ref(value)
+
+
+def after(offset: TermRef | ChosenTerm | Term, *, of: str = "task") -> MomentRef:
     """So long after the task was given (``of="task"``), the stage entered or a step ended (``of="step:<id>"``)."""
     return MomentRef(of, _offset(offset))
 
 
-def at_field(field: str, *, minus: TermRef | Term | None = None, plus: TermRef | Term | None = None) -> MomentRef:
-    """At the moment in a field of the case, or so long before / after it; re-aims when the field changes."""
-    if minus is not None:
-        return MomentRef(f"field:{field}", _offset(minus), -1)
-    return MomentRef(f"field:{field}", _offset(plus if plus is not None else {"minutes": 0}))
+def at_due() -> MomentRef:
+    """At the term of the task; re-aims when the term is changed."""
+    return MomentRef("due", TermRef(None, {"minutes": 0}))
+
+
+def at_field(
+    field: str,
+    *,
+    minus: TermRef | Term | None = None,
+    plus: TermRef | Term | None = None,
+    otherwise: MomentRef | None = None,
+    fixed: bool = False,
+) -> MomentRef:
+    """At the moment in a field of the case, or so long before / after it; re-aims when the field changes.
+
+    While the field is empty the moment is ``otherwise``; ``fixed`` keeps a task's term as it was at its giving.
+    """
+    offset = minus if minus is not None else plus if plus is not None else {"minutes": 0}
+    sign = 1 if minus is None else -1
+    return MomentRef(f"field:{field}", term_ref(offset), sign, otherwise=otherwise, fixed=fixed)
 
 
 def aim(

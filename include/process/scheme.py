@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+TASK_WORDS = frozenset({"EmployeeTask", "Confirm", "FormRequest"})
 LISTEN_PREFIX = "on:"
 PROCESS_TAG = "процесс"
 REPEAT_PREFIX = "repeat:"  # in a scheme the process is not named yet: repeat:<step>
@@ -23,7 +24,9 @@ def scheme_body(title: str, number: int, steps: Iterable[tuple[str, list[str], M
         for step in _ordered({step: before for step, (before, _) in known.items()})
     ]
     terms = _settings(spec for _, spec in known.values())
-    return {"title": title, "number": number, "steps": body, "settings": terms + _switches(title, known)}
+    scheme = {"title": title, "number": number, "steps": body, "settings": terms + _switches(title, known)}
+    begins_if = next((spec["begins_if"] for _, spec in known.values() if "begins_if" in spec), None)
+    return scheme if begins_if is None else {**scheme, "begins_if": begins_if}
 
 
 def repeat_setting(process: str, step: str) -> str:
@@ -52,7 +55,7 @@ def _switches(title: str, known: Mapping[str, tuple[list[str], Mapping[str, Any]
             "kind": "switch", "default": spec.get("reentry") == "repeat",
         }
         for step, (_, spec) in sorted(known.items())
-        if spec["word"] == "EmployeeTask"
+        if spec["word"] in TASK_WORDS
     ]  # fmt: skip
 
 
@@ -62,7 +65,8 @@ def _settings(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         for ref in _terms(spec):
             if ref.get("setting"):
                 found[ref["setting"]] = {
-                    "code": ref["setting"], "title": ref.get("title") or ref["setting"], "kind": "term",
+                    "code": ref["setting"], "title": ref.get("title") or ref["setting"],
+                    "kind": ref.get("kind", "term"),
                     "default": ref["default"],
                 }  # fmt: skip
     return [found[code] for code in sorted(found)]

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import select
 
 from include.process import rules
-from include.process.models import ProcessCase, ProcessInstance, StepState
+from include.process.models import ProcessCase, ProcessInstance, ProcessScheme, StepState
+from include.process.scheme import TASK_WORDS
 from include.shared import settings
 from include.shared.calendar import load_calendar
 from include.shared.errors import BackofficeError
@@ -21,6 +22,8 @@ from include.staff.models import Person
 from include.tasks import core as task_core
 from include.tasks.models import Task
 
+APPROVAL_WORDS = frozenset({"Approval", "Rework"})
+HUMAN_WORDS = TASK_WORDS | APPROVAL_WORDS  # a person has something to do
 CALENDAR_TIME = WorkCalendar()  # enough for hours and days: nobody asks it which days work
 
 
@@ -82,8 +85,9 @@ class StepContext:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """The facts of the case as they are in this transaction."""
-        return task_core.case_facts(self.work.session, self.case.id, self.instance)
+        """The facts of the case as they are in this transaction, and those of the event that began the process."""
+        event = {f"event:{name}": value for name, value in self.instance.payload.items()}
+        return {**task_core.case_facts(self.work.session, self.case.id, self.instance), **event}
 
     @property
     def key(self) -> str:
@@ -92,14 +96,45 @@ class StepContext:
 
     def holds(self, condition: dict[str, Any] | None) -> bool:
         """Say whether a condition holds now."""
-        return not condition or not rules.unmet(condition, self.facts, {}, self.work.now)
+        if not condition:
+            return True
+        found = {name: self._asked_for(name) for name in rules.fields_of(condition) if ":" in name}
+        asked = rules.with_numbers(condition, lambda ref: int(self._setting(ref)))
+        return not rules.unmet(asked, {**self.facts, **found}, {}, self.work.now)
+
+    def _asked_for(self, name: str) -> Any:
+        """Return a fact that is found only when a condition asks for it."""
+        if name.startswith(rules.ROUNDS):
+            return self.rounds(name.removeprefix(rules.ROUNDS))
+        if name.startswith(rules.STEP_RESULT):
+            step, _, code = name.removeprefix(rules.STEP_RESULT).partition(".")
+            row = self.sibling(step)
+            return (row.result or {}).get(code) if row is not None else None
+        return self.facts.get(name)
+
+    def rounds(self, topic: str) -> int:
+        """Return how many tasks of a topic have been given during the present stay on the stage (R002-25)."""
+        entered = self.facts.get("stage_entered_at") or self.instance.started_at
+        return task_core.rounds_of(self.work.session, self.case.id, topic, entered)
+
+    def _setting(self, ref: dict[str, Any]) -> Any:
+        value = ref["default"]
+        return settings.value_of(self.work.session, ref["setting"], value) if ref.get("setting") else value
 
     def term(self, ref: dict[str, Any]) -> Term:
-        """Return the present value of a term: the setting, else the literal of the process."""
-        value = ref["default"]
-        if ref.get("setting"):
-            value = settings.value_of(self.work.session, ref["setting"], value)
-        return dict(value)
+        """Return the present value of a term: chosen by a field or not, the setting, else the process's literal."""
+        if "by" in ref:
+            chosen = self.facts.get(ref["by"])
+            ref = ref["terms"][chosen if chosen in ref["terms"] else ref["otherwise"]]
+        return dict(self._setting(ref))
+
+    @cached_property
+    def before(self) -> list[StepState]:
+        """The begun steps that stand right before this one in the order of the process."""
+        scheme = self.work.session.get_one(ProcessScheme, self.instance.scheme_id)
+        declared = next((one for one in scheme.body["steps"] if one["id"] == self.row.step), None)
+        rows = (self.steps.get(one) for one in (declared or {}).get("upstream", []))
+        return [row for row in rows if row is not None]
 
     def sibling(self, step: str) -> StepState | None:
         """Return the state of another step of this instance."""
@@ -114,14 +149,14 @@ class StepContext:
         """Return the moment a reference aims at now, or None while its base is unknown."""
         anchor = self._anchor(str(ref["base"]), task)
         if anchor is None:
-            return None
+            return self.moment(ref["otherwise"], task) if "otherwise" in ref else None
         term = self.term(ref["offset"])
         calendar = load_calendar(self.work.session) if next(iter(term)) in WORKING_UNITS else CALENDAR_TIME
         return rules.aim(ref, anchor, term, calendar, self.case.time_zone)
 
     def _anchor(self, base: str, task: Task | None) -> datetime | None:
         if base == "task":
-            return task.created_at if task else None
+            return task.created_at if task else self.work.now if self.gives_task else None
         if base == "due":
             return task.due_at if task else None
         if base == "stage":
@@ -132,9 +167,29 @@ class StepContext:
         if base.startswith("field:"):
             return moment_of(self.facts.get(base.removeprefix("field:")), self.case.time_zone)
         if base == "opened":  # a task's term counts from its giving, which may be later than the step's beginning
-            return self.work.now if self.spec["word"] == "EmployeeTask" else self.row.opened_at
+            return self.work.now if self.gives_task else self.row.opened_at
         msg = f"Неизвестное начало отсчёта: {base}"
         raise ValueError(msg)
+
+    def number(self, ref: dict[str, Any]) -> int:
+        """Return the present value of a number."""
+        return int(self._setting(ref))
+
+    def add(self, moment: datetime, ref: dict[str, Any]) -> datetime:
+        """Return the moment so long after another one."""
+        term = self.term(ref)
+        calendar = load_calendar(self.work.session) if next(iter(term)) in WORKING_UNITS else CALENDAR_TIME
+        return calendar.add(moment, term, self.case.time_zone)
+
+    def term_after(self, ref: dict[str, Any]) -> datetime:
+        """Return the moment so long after the end of the steps before this one (its own beginning when it has none)."""
+        ends = [row.ended_at for row in self.before if row.ended_at is not None]
+        return self.add(max(ends, default=self.row.opened_at), ref)
+
+    @property
+    def gives_task(self) -> bool:
+        """Say whether this step gives a person a task."""
+        return self.spec["word"] in TASK_WORDS
 
     def people(self, *addresses: str) -> list[int]:
         """Return the active people behind addresses, each once, in their order; empty when there are none."""
@@ -150,6 +205,12 @@ class StepContext:
             return [self.facts.get(address)]
         if address == "head":
             return [self.head]
+        if address == "initiator":
+            return [self.instance.payload.get("started_by")]
+        if address.startswith("setting:"):
+            code, _, otherwise = address.removeprefix("setting:").partition("|")
+            role = settings.value_of(session, code, "")
+            return list(staff.holders(session, role)) if role else self._behind(otherwise)
         if address.startswith("field:"):
             name, _, role = address.removeprefix("field:").partition("|role:")
             person = session.get(Person, self.facts.get(name) or 0)
@@ -184,5 +245,12 @@ class StepContext:
         """Return «роль «Продакт»» for an address."""
         if address.startswith("role:"):
             return f"роль «{staff.role_title(self.work.session, address.removeprefix('role:'))}»"
-        known = {"responsible": "ответственный", "head": "руководитель ответственного", "mover": "тот, кто перевёл"}
+        if address.startswith("setting:"):
+            code, _, otherwise = address.removeprefix("setting:").partition("|")
+            role = settings.value_of(self.work.session, code, "")
+            return self.address_in_words(f"role:{role}" if role else otherwise)
+        known = {
+            "responsible": "ответственный", "head": "руководитель ответственного", "mover": "тот, кто перевёл",
+            "initiator": "тот, кто запустил",
+        }  # fmt: skip
         return known.get(address, address)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from include.deals import services as deals
 from include.deals.models import Deal, Stage, StageVisit
 from include.notices.services import notify
-from include.process import lifecycle
+from include.process import lifecycle, rules
 from include.process.models import ProcessInstance, StepState
 from include.process.scheme import repeat_setting
 from include.process.step import Answer, Done, Fail, NobodyToAsk, Skip, StepContext, Stop, Wait
@@ -23,6 +23,8 @@ from include.tasks import core as task_core
 from include.tasks.models import Task, TermChange
 
 LOOK_FOR_PEOPLE_EVERY = timedelta(days=1)  # a safety net: whatever brings a person (role, field) tells the case
+TASK_KINDS = {"EmployeeTask": "task", "Confirm": "confirm", "FormRequest": "form"}
+DOES = {"task": "выполнит", "confirm": "подтвердит", "form": "заполнит", "fix": "устранит замечания"}
 NOT_NEEDED = "не понадобилось: задача закрыта или снята"
 
 
@@ -48,7 +50,7 @@ def employee_task(step: StepContext) -> Answer:
     if task.state == "open" and task.closes_itself and task.guard:
         task_core.close_by_guard(step.work, task, f"шаг «{step.row.title}»", step.facts)
     if task.state == "done":
-        return Done({"task": task.id})
+        return Done({**(task.result or {}), "task": task.id})
     if task.state in ("withdrawn", "replaced"):
         return Stop(f"задача {task_core.STATE_TITLES[task.state]}: {task.close_reason or ''}".rstrip(": "))
     _follow_field(step, task)
@@ -57,13 +59,18 @@ def employee_task(step: StepContext) -> Answer:
         _tell_overdue(step, task, due)
         due = None
     who = executor.short_name if executor is not None else ""
-    return Wait(f"{who} выполнит «{task.title}»", [task.executor_id], due, "срок задачи" if due else None)
+    said = f"{who} {DOES[task.kind]} «{task.title}»" + (f" (круг {task.round})" if task.round > 1 else "")
+    return Wait(said, [task.executor_id], due, "срок задачи" if due else None)
 
 
 def _follow_field(step: StepContext, task: Task) -> None:
-    """Move a term that is a field of the case with its field (AG-3), unless somebody has changed it by hand."""
+    """Move a term that is or depends on a field of the case with it (AG-3), unless somebody has changed it by hand."""
     ref = step.spec.get("due")
-    if not ref or not str(ref["base"]).startswith("field:"):
+    if not ref or ref.get("fixed"):
+        return
+    if "by" in ref["offset"] and ref["base"] == "opened":
+        ref = {**ref, "base": "task"}  # it counts from the giving, whatever the field chooses now
+    elif not str(ref["base"]).startswith("field:"):
         return
     due = step.moment(ref, task)
     if due is None or due == task.due_at:
@@ -95,13 +102,11 @@ def _given(step: StepContext) -> tuple[Task, Person] | tuple[None, None]:
 
 def _join_or_give(step: StepContext) -> Task | Stop | Wait:
     spec, work = step.spec, step.work
+    topic = f"{step.instance.process}/{spec['topic']}" if not spec.get("shared_topic") else str(spec["topic"])
+    earlier = _earlier_tasks(step, topic)
     origin = f"{step.instance.process}/{step.case.key}/"
-    earlier = work.session.scalars(
-        select(Task)
-        .where(Task.case_id == step.case.id, Task.step == step.row.step, Task.key.startswith(origin, autoescape=True))
-        .order_by(Task.id.desc())
-    ).all()
-    open_one = next((task for task in earlier if task.state == "open"), None)
+    own = (task for task in earlier if task.step == step.row.step and task.key.startswith(origin))
+    open_one = next((task for task in own if task.state == "open"), None)
     if open_one is not None and spec["reentry"] != "replace":
         return _join_open(step, open_one)
     done_one = next((task for task in earlier if task.state == "done"), None)
@@ -112,7 +117,6 @@ def _join_or_give(step: StepContext) -> Task | Stop | Wait:
         executor = step.person(spec["to"])
     except NobodyToAsk as nobody:
         return Wait(str(nobody), [], work.now + LOOK_FOR_PEOPLE_EVERY)
-    topic = f"{step.instance.process}/{spec['topic']}" if not spec.get("shared_topic") else str(spec["topic"])
     same_topic = work.session.scalars(
         select(Task).where(Task.case_id == step.case.id, Task.topic == topic, Task.state == "open")
     ).first()
@@ -120,13 +124,15 @@ def _join_or_give(step: StepContext) -> Task | Stop | Wait:
         task_core.end(work, same_topic, "replaced", f"поставлена новая задача «{step.row.title}»")
     attempt = sum(1 for task in earlier if task.key.startswith(f"{step.key}/")) + 1
     head = step.head
+    guard = spec.get("guard")
     task = Task(
         key=f"{step.key}/{attempt}",
+        kind=TASK_KINDS[spec["word"]],
         case_id=step.case.id,
         instance_id=step.instance.id,
         step=step.row.step,
         topic=topic,
-        round=attempt,
+        round=step.rounds(topic) + 1 if spec.get("shared_topic") else attempt,
         title=step.row.title,
         description=spec.get("description", ""),
         addressed_to=spec["to"],
@@ -136,9 +142,9 @@ def _join_or_give(step: StepContext) -> Task | Stop | Wait:
         state="open",
         on_leave=spec.get("on_leave", "cancel"),
         stage_id=step.instance.stage_id or step.instance.payload.get("on_stage_id"),
-        guard=spec.get("guard"),
+        guard=rules.bound(guard, step.facts) if guard else None,
         closes_itself=bool(spec.get("closes_itself")),
-        result_fields={"fields": spec.get("result", [])},
+        result_fields={"fields": spec.get("result", []), **spec.get("answers", {})},
         created_at=work.now,
     )
     task_core.give(work, task, [head] if head else [])
@@ -152,6 +158,16 @@ def _join_or_give(step: StepContext) -> Task | Stop | Wait:
     )
     step.row.task_id = task.id
     return task
+
+
+def _earlier_tasks(step: StepContext, topic: str) -> Sequence[Task]:
+    """Return what this step gave in earlier visits, and any task of a topic that processes share; newest first."""
+    origin = f"{step.instance.process}/{step.case.key}/"
+    same = and_(Task.step == step.row.step, Task.key.startswith(origin, autoescape=True))
+    if step.spec.get("shared_topic"):
+        same = or_(same, Task.topic == topic)
+    found = select(Task).where(Task.case_id == step.case.id, same).order_by(Task.id.desc())
+    return step.work.session.scalars(found).all()
 
 
 def _repeats(step: StepContext) -> bool:
@@ -180,7 +196,20 @@ def _join_open(step: StepContext, task: Task) -> Task | Stop:
     return task
 
 
+def form_request(step: StepContext) -> Answer:
+    """Ask a person for data; what he fills becomes facts of the case (R002-69)."""
+    answer = employee_task(step)
+    task = step.task_of(step.row.step) if isinstance(answer, Done) else None
+    if task is not None and task.result:
+        step.instance.payload = {**step.instance.payload, **task.result}
+    return answer
+
+
 def _tell_overdue(step: StepContext, task: Task, due: datetime) -> None:
+    if task.kind == "confirm":  # the next check has come: the gate stays shut, and he is asked again (R001-19)
+        text = f"Пора проверить и ответить: «{task.title}»: {step.case.title}"
+        key = f"{task.key}/check/{due.isoformat()}"
+        notify(step.work, [task.executor_id], text, key=key, case_id=step.case.id, task_id=task.id)
     head = step.people("head")
     if not head or _alarm_tells_head_at(step, task, due):
         return
@@ -260,7 +289,9 @@ def notify_people(step: StepContext) -> Answer:
     """Tell people something once."""
     people = step.people(*step.spec["tell"])
     text = step.spec["says"].format_map(_Said(case=step.case.title))
-    notify(step.work, people, text, key=f"{step.key}/told", case_id=step.case.id)
+    stay = step.instance.payload.get("visit_id") if step.spec.get("once") == "stage" else None
+    owner = step.key if stay is None else f"{step.instance.process}/{step.case.key}/visit-{stay}/{step.row.step}"
+    notify(step.work, people, text, key=f"{owner}/told", case_id=step.case.id)
     return Done({"told": people})
 
 
@@ -283,7 +314,8 @@ def set_field(step: StepContext) -> Answer:
 def move_stage(step: StepContext) -> Answer:
     """Move the deal to another stage, unless it has left the stage of this process meanwhile."""
     deal = _deal(step)
-    if step.instance.left_at is not None or step.instance.stage_id not in (None, deal.stage_id):
+    begun_on = step.instance.stage_id or step.instance.payload.get("on_stage_id")
+    if step.instance.left_at is not None or begun_on not in (None, deal.stage_id):
         return Skip("сделка уже на другой стадии")
     deals.move_stage(step.work, deal.id, step.spec["stage"])
     return Done({"stage": step.spec["stage"]})
@@ -304,10 +336,20 @@ def stage_sensor(step: StepContext) -> Answer:
         return Wait(f"сделка уйдёт со стадии «{stage.title}»", step.people("responsible"))
     if visit.left_at is not None:
         return Stop(lifecycle.LEFT_STAGE)
-    moment = step.moment({"base": "opened", "offset": step.spec["stays_for"], "sign": 1})
+    successor = _newer_of_topic(step) if step.spec.get("gives_way_to") else None
+    if successor is not None:
+        return Stop(f"поставлена новая задача «{successor.title}»")
+    moment = step.term_after(step.spec["stays_for"])
     if moment is not None and moment <= step.work.now:
         return Done()
     return Wait("сделка всё ещё на стадии", [], moment, "срок пребывания на стадии")
+
+
+def _newer_of_topic(step: StepContext) -> Task | None:
+    """Return a task of the topic that was given after those this step follows."""
+    last = max([row.task_id or 0 for row in step.before], default=0)
+    newer = select(Task).where(Task.case_id == step.case.id, Task.topic == step.spec["gives_way_to"], Task.id > last)
+    return step.work.session.scalars(newer.limit(1)).first()
 
 
 def _has_been_on(step: StepContext, deal: Deal, wanted: str) -> bool:
@@ -339,6 +381,32 @@ def _visit_watched(step: StepContext, deal: Deal) -> tuple[StageVisit, Stage]:
     if not known:
         step.row.result = {"visit_id": visit.id}
     return visit, stage
+
+
+def repeat(step: StepContext) -> Answer:
+    """Tell people something every so often while a condition holds, up to a cap (AG-2: counted from the due moment).
+
+    After downtime the missed ones are told once. The result says how many times and why it stopped.
+    """
+    told = int((step.row.result or {}).get("times", 0))
+    if not step.holds(step.spec["holds"]):
+        return Done({"times": told, "stopped": "condition"})
+    every = step.spec["every"]
+    last = (step.row.result or {}).get("due")
+    due = step.term_after(every) if last is None else step.add(datetime.fromisoformat(last), every)
+    if due <= step.work.now:
+        if told >= step.number(step.spec["at_most"]):
+            return Done({"times": told, "stopped": "cap"})
+        told += 1
+        following = step.add(due, every)
+        while following <= step.work.now:
+            due, following = following, step.add(following, every)
+        step.row.result = {"times": told, "due": due.isoformat()}
+        people = step.people(*step.spec["tell"])
+        text = step.spec["says"].format_map(_Said(case=step.case.title, times=str(told)))
+        notify(step.work, people, text, key=f"{step.key}/{told}", case_id=step.case.id)
+        due = following
+    return Wait(f"повтор № {told + 1}: {step.row.title}", step.people(*step.spec["tell"]), due, "следующий повтор")
 
 
 def task_sensor(step: StepContext) -> Answer:
@@ -419,6 +487,9 @@ def _deal(step: StepContext) -> Deal:
 
 WORDS: dict[str, Word] = {
     "EmployeeTask": Word(employee_task),
+    "Confirm": Word(employee_task),
+    "FormRequest": Word(form_request),
+    "Repeat": Word(repeat),
     "Alarm": Word(alarm),
     "Notify": Word(notify_people),
     "SetField": Word(set_field, acts=True),

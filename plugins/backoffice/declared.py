@@ -12,12 +12,12 @@ from pathlib import Path
 
 from airflow.configuration import conf
 
-_WORDS = {"StageProcess", "EventProcess", "FormProcess"}
+_WORDS = {"StageProcess", "EventProcess", "FormProcess", "ButtonProcess"}
 
 
-def declared_listeners() -> dict[str, str]:
-    """Return ``{process id: listen tag}`` of every process file in the DAG folders."""
-    found: dict[str, str] = {}
+def declared_listeners() -> dict[str, frozenset[str]]:
+    """Return ``{process id: listen tags}`` of every process file in the DAG folders."""
+    found: dict[str, frozenset[str]] = {}
     for folder in dag_folders():
         for path in sorted(folder.rglob("*.py")):
             found.update(_read(path, path.stat().st_mtime_ns))
@@ -33,34 +33,42 @@ def dag_folders() -> list[Path]:
 
 
 @lru_cache(maxsize=4096)
-def _read(path: Path, _changed: int) -> dict[str, str]:
+def _read(path: Path, _changed: int) -> dict[str, frozenset[str]]:
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError, OSError):
         return {}
-    found: dict[str, str] = {}
+    found: dict[str, frozenset[str]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _WORDS:
             said = _said(node)
-            process = said.get("process_id")
             listens = _listens(node.func.id, said)
-            if process and listens:
-                found[process] = listens
+            if listens:
+                found[said["process_id"][0]] = frozenset(listens)
     return found
 
 
-def _said(call: ast.Call) -> dict[str, str]:
-    said = {one.arg: one.value.value for one in call.keywords if one.arg and isinstance(one.value, ast.Constant)}
-    if call.args and isinstance(call.args[0], ast.Constant):
-        said["process_id"] = call.args[0].value
-    return {name: value for name, value in said.items() if isinstance(value, str)}
+def _said(call: ast.Call) -> dict[str, list[str]]:
+    """Return the words said in a call that are written out: a text, or a tuple of texts."""
+    given = {one.arg: one.value for one in call.keywords if one.arg}
+    if call.args:
+        given["process_id"] = call.args[0]
+    said = {name: _texts(value) for name, value in given.items()}
+    return {name: texts for name, texts in said.items() if texts}
 
 
-def _listens(word: str, said: dict[str, str]) -> str | None:
-    if word == "FormProcess":
-        return f"on:form:{said.get('process_id')}"
-    if word == "StageProcess" and "funnel" in said and "stage" in said:
-        return f"on:stage:{said['funnel']}/{said['stage']}"
-    if word == "EventProcess" and "field" in said:
-        return f"on:field:{said['field']}"
-    return f"on:event:{said['event']}" if word == "EventProcess" and "event" in said else None
+def _texts(value: ast.expr) -> list[str]:
+    parts = value.elts if isinstance(value, (ast.Tuple, ast.List)) else [value]
+    return [one.value for one in parts if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+
+
+def _listens(word: str, said: dict[str, list[str]]) -> list[str]:
+    """Return what a process listens to; the same tags as its DAG gets in ``backoffice.process.dag``."""
+    if "process_id" not in said:
+        return []
+    if word in ("FormProcess", "ButtonProcess"):
+        return [f"on:{'form' if word == 'FormProcess' else 'button'}:{said['process_id'][0]}"]
+    if word == "StageProcess":
+        return [f"on:stage:{funnel}/{stage}" for funnel in said.get("funnel", []) for stage in said.get("stage", [])]
+    heard = [f"on:field:{one}" for one in said.get("field", [])]
+    return heard + [f"on:event:{one}" for one in said.get("event", [])]

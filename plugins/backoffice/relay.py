@@ -128,7 +128,7 @@ def relay_batch(limit: int = BATCH) -> int:
 
 def _relay(event: OutboxEvent) -> None:
     listening = {one.dag_id for one in airflow_api.listeners(event.listen_key)}
-    declared = {process for process, tag in declared_listeners().items() if tag == event.listen_key}
+    declared = {process for process, tags in declared_listeners().items() if event.listen_key in tags}
     for process in sorted(listening):
         scheme = airflow_api.declared_scheme(process)
         if scheme is None:

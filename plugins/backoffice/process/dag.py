@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from airflow.sdk import DAG, Param
 from pydantic import BaseModel
 
 from backoffice.process.steps import Alarm, CheckStarter, EmployeeTask, Step
+from include.process.rules import Condition, check_condition
 from include.process.scheme import PROCESS_TAG
 
 NO_LIMIT = 100_000
@@ -18,7 +20,8 @@ class Process(DAG):
 
     :param process_id: stable Latin id
     :param title: what people read
-    :param listens: the tag under which the relay finds this process, e.g. ``on:stage:Товары/Счет/КП``
+    :param listens: the tags under which the relay finds this process, e.g. ``on:stage:Товары/Счет/КП``
+    :param only_if: whether an event begins the process at all; not met → only a trace stays, no run
     :param scheme: raise it together with ``since=`` of the steps that a new release adds
     """
 
@@ -27,10 +30,12 @@ class Process(DAG):
         process_id: str,
         *,
         title: str,
-        listens: str,
+        listens: Sequence[str],
         owner: str,
         doc_md: str | None,
         scheme: int = 1,
+        only_if: Condition | None = None,
+        only_if_says: str = "условие процесса не выполнено",
         tags: tuple[str, ...] = (),
         **kwargs: Any,
     ) -> None:
@@ -44,9 +49,12 @@ class Process(DAG):
             max_active_runs=NO_LIMIT,
             max_active_tasks=NO_LIMIT,
             default_args={"owner": owner, "trigger_rule": "none_failed", "retries": 0},
-            tags={PROCESS_TAG, listens, f"scheme:{scheme}", *tags},
+            tags={PROCESS_TAG, *listens, f"scheme:{scheme}", *tags},
             **kwargs,
         )
+        if only_if is not None:
+            check_condition(only_if.body)
+        self.begins_if = None if only_if is None else {"condition": only_if.body, "says": only_if_says}
 
     def __exit__(self, *exc: Any) -> None:
         """Close the declaration: alarms start beside their tasks, and every step knows what comes next."""
@@ -67,18 +75,29 @@ class Process(DAG):
                 step.spec["alarms"] = [
                     {"tell": one.spec["tell"], "at": one.spec["at"]} for one in alarms if step in one.watched
                 ]
+            if self.begins_if is not None and not step.upstream_list:
+                step.spec["begins_if"] = self.begins_if  # steps are all of a process that its events' reader sees
             step.seal()
 
 
 class StageProcess(Process):
-    """A process that a stage of a funnel starts: one run per visit of a deal."""
+    """A process that a stage of a funnel, or of several funnels, starts: one run per visit of a deal."""
 
-    def __init__(self, process_id: str, *, funnel: str, stage: str, title: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        process_id: str,
+        *,
+        funnel: str | tuple[str, ...],
+        stage: str,
+        title: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        funnels = (funnel,) if isinstance(funnel, str) else funnel
         super().__init__(
             process_id,
-            title=title or f"{funnel}: {stage}",
-            listens=f"on:stage:{funnel}/{stage}",
-            tags=(f"воронка:{funnel}",),
+            title=title or f"{', '.join(funnels)}: {stage}",
+            listens=[f"on:stage:{one}/{stage}" for one in funnels],
+            tags=tuple(f"воронка:{one}" for one in funnels),
             **kwargs,
         )
 
@@ -93,7 +112,14 @@ class EventProcess(Process):
             msg = "EventProcess слушает одно: field= или event="
             raise ValueError(msg)
         listens = f"on:field:{field}" if field is not None else f"on:event:{event}"
-        super().__init__(process_id, title=title, listens=listens, **kwargs)
+        super().__init__(process_id, title=title, listens=[listens], **kwargs)
+
+
+class ButtonProcess(Process):
+    """A process that a person starts by a button on a deal's card; which stage offers it stands in BUTTONS."""
+
+    def __init__(self, process_id: str, *, title: str, **kwargs: Any) -> None:
+        super().__init__(process_id, title=title, listens=[f"on:button:{process_id}"], **kwargs)
 
 
 class FormProcess(Process):
@@ -111,7 +137,7 @@ class FormProcess(Process):
             )
             for name, one in schema["properties"].items()
         }
-        super().__init__(process_id, title=title, listens=f"on:form:{process_id}", params=params, **kwargs)
+        super().__init__(process_id, title=title, listens=[f"on:form:{process_id}"], params=params, **kwargs)
 
     def __enter__(self) -> Any:
         """Begin the declaration with the check of whoever started the run."""

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.bases.operator import BaseOperatorMeta
 from airflow.triggers.base import StartTriggerArgs
 
-from include.process.rules import Condition, MomentRef, TermRef, check_condition
+from include.process.rules import ChosenTerm, Condition, MomentRef, NumberRef, TermRef, check_condition, term_ref
 from include.shared.working_time import Term
 
 STEP_TRIGGER = "backoffice.triggers.steps.StepTrigger"
@@ -119,7 +119,7 @@ class EmployeeTask(Step):
         title: str,
         *,
         to: str,
-        due: TermRef | MomentRef | Term | None = None,
+        due: TermRef | ChosenTerm | MomentRef | Term | None = None,
         guard: Condition | None = None,
         closes_itself: bool = False,
         on_leave: OnLeave = "cancel",
@@ -134,12 +134,145 @@ class EmployeeTask(Step):
             check_condition(guard.body)
         if due is None:
             due = TermRef(f"term:{self.dag_id}.{step_id}", {"working_days": 1}, f"Срок задачи «{title}»")
-        moment = due if isinstance(due, MomentRef) else MomentRef("opened", _term_ref(due))
+        if not isinstance(due, MomentRef):
+            due = MomentRef("opened", due if isinstance(due, ChosenTerm) else term_ref(due))
         self.spec.update(
-            to=to, due=moment.body(), guard=guard.body if guard else None, closes_itself=closes_itself,
+            to=to, due=due.body(), guard=guard.body if guard else None, closes_itself=closes_itself,
             on_leave=on_leave, reentry=reentry, topic=topic or step_id, shared_topic=topic is not None,
             description=description, result=[one.body() for one in result],
         )  # fmt: skip
+        self.seal()
+
+
+class Confirm(EmployeeTask):
+    """A gate: a person confirms that something has happened; «no» keeps it shut and names the next check (R001-19).
+
+    :param yes: what the answer that opens the gate is called, e.g. «Оплачен»
+    :param no: what the other one is called, e.g. «Не оплачен»
+    """
+
+    word = "Confirm"
+    ui_color = "#dcfce7"
+
+    def __init__(
+        self, step_id: str, title: str, *, yes: str = "Подтвердить", no: str = "Пока нет", **kwargs: Any
+    ) -> None:
+        super().__init__(step_id=step_id, title=title, **kwargs)
+        self.spec["answers"] = {"yes": yes, "no": no}
+        self.seal()
+
+
+class FormRequest(EmployeeTask):
+    """Ask a person for data: the fields that he fills become facts of the case (R002-69)."""
+
+    word = "FormRequest"
+    ui_color = "#fae8ff"
+
+    def __init__(self, step_id: str, title: str, *, asks: Sequence[Result], **kwargs: Any) -> None:
+        super().__init__(step_id=step_id, title=title, result=asks, **kwargs)
+
+
+@dataclass(frozen=True)
+class Approver:
+    """One who must agree: how his place is called, and who fills it (several addresses in turn: ``role:x|head``)."""
+
+    title: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Fix:
+    """The task that follows a refusal: what, to whom, until when."""
+
+    title: str
+    to: str
+    due: Term = field(default_factory=lambda: {"working_days": 1})
+    guard: Condition | None = None
+    resume: Literal["who_returned", "start"] = "who_returned"
+
+    def body(self) -> dict[str, Any]:
+        """Return the stored form."""
+        return {
+            "title": self.title, "to": self.to, "due": dict(self.due), "resume": self.resume,
+            "guard": self.guard.body if self.guard else None,
+        }  # fmt: skip
+
+
+class Approval(Step):
+    """Approvers decide, a refusal needs a remark (R002-64, R002-65); the result says ``approved`` or ``rejected``.
+
+    :param by: who must agree, in their order
+    :param mode: one after another, all at once, or so many of them (``quorum``)
+    :param file: the file field that is agreed: a changed file voids what was agreed before (★40)
+    :param term: how long each has
+    """
+
+    word = "Approval"
+    ui_color = "#fee2e2"
+
+    def __init__(
+        self,
+        step_id: str,
+        title: str,
+        *,
+        by: Sequence[Approver],
+        mode: Literal["chain", "parallel", "quorum"] = "chain",
+        quorum: int | None = None,
+        file: str | None = None,
+        term: TermRef | Term | None = None,
+        description: str = "",
+        on_leave: OnLeave = "cancel",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(step_id=step_id, title=title, **kwargs)
+        if (mode == "quorum") != (quorum is not None) or (quorum is not None and not 0 < quorum <= len(by)):
+            msg = 'quorum= говорит, скольких согласий хватает; он нужен только с mode="quorum"'
+            raise ValueError(msg)
+        if term is None:
+            term = TermRef(f"term:{self.dag_id}.{step_id}", {"working_days": 2}, f"Срок решения «{title}»")
+        self.spec.update(
+            by=[{"title": one.title, "address": one.address} for one in by], mode=mode, quorum=quorum, file=file,
+            term=term_ref(term).body(), description=description, on_leave=on_leave, fix=None,
+        )  # fmt: skip
+        self.seal()
+
+
+class Rework(Approval):
+    """Approval with any number of rounds: remarks → a task to put them right → the approver again (R002-64…R002-66)."""
+
+    word = "Rework"
+
+    def __init__(self, step_id: str, title: str, *, fix: Fix, **kwargs: Any) -> None:
+        super().__init__(step_id=step_id, title=title, **kwargs)
+        self.spec["fix"] = fix.body()
+        self.seal()
+
+
+class Repeat(Step):
+    """Tell people something every so often while a condition holds, with a cap (R002-46, R002-53).
+
+    The result tells ``times`` and why it ``stopped``: ``condition`` or ``cap``.
+    """
+
+    word = "Repeat"
+    ui_color = "#fef3c7"
+
+    def __init__(
+        self,
+        step_id: str,
+        title: str,
+        *,
+        every: TermRef | Term,
+        holds: Condition,
+        at_most: NumberRef | int,
+        tell: Sequence[str],
+        says: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(step_id=step_id, title=title, **kwargs)
+        check_condition(holds.body)
+        cap = at_most.body() if isinstance(at_most, NumberRef) else {"setting": None, "default": at_most}
+        self.spec.update(every=term_ref(every).body(), holds=holds.body, at_most=cap, tell=list(tell), says=says)
         self.seal()
 
 
@@ -180,13 +313,24 @@ class Alarm(Step):
 
 
 class Notify(Step):
-    """Tell people something, once."""
+    """Tell people something, once per run; with ``once="stage"`` once per stay of the deal on its stage."""
 
     word = "Notify"
 
-    def __init__(self, step_id: str, title: str, *, tell: Sequence[str], says: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        step_id: str,
+        title: str,
+        *,
+        tell: Sequence[str],
+        says: str,
+        once: Literal["run", "stage"] = "run",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(step_id=step_id, title=title, **kwargs)
         self.spec.update(tell=list(tell), says=says)
+        if once == "stage":
+            self.spec["once"] = once
         self.seal()
 
 
@@ -227,7 +371,11 @@ class CheckStarter(Step):
 
 
 class StageSensor(Step):
-    """Wait for a stage change: the deal arrives at a stage, leaves the present one, or has stayed for a term."""
+    """Wait for a stage change: the deal arrives at a stage, leaves the present one, or has stayed for a term.
+
+    :param stays_for: counts from the end of the step before it
+    :param gives_way_to: a topic: a new task of it takes over from this wait (R002-18, R002-19)
+    """
 
     word = "StageSensor"
     ui_color = "#ede9fe"
@@ -240,14 +388,17 @@ class StageSensor(Step):
         arrives: str | None = None,
         leaves: bool = False,
         stays_for: TermRef | Term | None = None,
+        gives_way_to: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(step_id=step_id, title=title, **kwargs)
         if sum((arrives is not None, leaves, stays_for is not None)) != 1:
             msg = "StageSensor ждёт одного: arrives=, leaves=True или stays_for="
             raise ValueError(msg)
-        term = _term_ref(stays_for).body() if stays_for is not None else None
+        term = term_ref(stays_for).body() if stays_for is not None else None
         self.spec.update(arrives=arrives, leaves=leaves, stays_for=term)
+        if gives_way_to is not None:
+            self.spec["gives_way_to"] = gives_way_to
         self.seal()
 
 
@@ -286,7 +437,3 @@ class FieldSensor(Step):
         check_condition(until.body)
         self.spec.update(until=until.body)
         self.seal()
-
-
-def _term_ref(value: TermRef | Term) -> TermRef:
-    return value if isinstance(value, TermRef) else TermRef(None, value)
