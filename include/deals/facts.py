@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, aliased
 
 from include.deals.models import Deal, DealField, Funnel, Stage, StageVisit
-from include.deals.rules import debt
 from include.process.models import ProcessCase
 
 PLAIN_TITLES = {
@@ -61,7 +60,6 @@ def _facts(session: Session, which: ColumnElement[bool], visit_id: int | None) -
     if row is None:
         return None
     deal, funnel, stage, entered_at, entered_by, came_from, time_zone = row
-    owed, overpaid = debt(deal.amount, deal.paid)
     return {
         **deal.fields,
         "link": deal_link(deal.id),
@@ -77,8 +75,8 @@ def _facts(session: Session, which: ColumnElement[bool], visit_id: int | None) -
         "company": deal.company_id,
         "amount": deal.amount,
         "paid": deal.paid,
-        "debt": owed,
-        "overpaid": overpaid,
+        "debt": deal.debt,
+        "overpaid": deal.overpaid,
     }
 
 

@@ -1,8 +1,11 @@
-"""What text the database can hold: everything a person can write, and nothing that only breaks."""
+"""What text the database can hold: everything a person can write, and nothing that only breaks; sums in words."""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
+
+NBSP = "\u00a0"
 
 
 def storable(value: Any) -> bool:
@@ -20,3 +23,8 @@ def storable(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(storable(one) for one in value)
     return True
+
+
+def roubles(value: Decimal) -> str:
+    """Return «1 234 567,89 ₽» with unbreakable spaces."""
+    return f"{value:,.2f}".replace(",", NBSP).replace(".", ",") + f"{NBSP}₽"

@@ -12,7 +12,6 @@ from include.companies.models import Company, Contact
 from include.deals import rights
 from include.deals.facts import deal_link
 from include.deals.models import Deal, DealField, Funnel, Stage, StageVisit
-from include.deals.rules import debt
 from include.process.models import ProcessCase, ProcessInstance, ProcessScheme, StepAim, StepState
 from include.shared.errors import NotFound
 from include.shared.models import Audit
@@ -54,7 +53,6 @@ def deal_card(session: Session, viewer: Viewer, deal_id: int, now: datetime) -> 
     people = names(session, _people(deal, head, visits, definitions, states))
     company = session.get(Company, deal.company_id) if deal.company_id else None
     contact = session.get(Contact, deal.contact_id) if deal.contact_id else None
-    owed, overpaid = debt(deal.amount, deal.paid)
     lines, before = history.of_case(session, case.id)
     steps = _steps(runs, states, people)
     return DealCard(
@@ -76,8 +74,8 @@ def deal_card(session: Session, viewer: Viewer, deal_id: int, now: datetime) -> 
         closed_at=deal.closed_at,
         amount=deal.amount,
         paid=deal.paid,
-        debt=owed,
-        overpaid=overpaid,
+        debt=deal.debt,
+        overpaid=deal.overpaid,
         line=waits[0],
         waits=waits,
         fields=_fields(deal, definitions, people, case.time_zone),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from include.shared.texts import roubles
 from include.shared.working_time import in_words
 
 TASK_STATES = {"open": "в работе", "done": "выполнена", "withdrawn": "снята", "replaced": "заменена"}
@@ -21,7 +22,6 @@ STEP_STATES = {
     "ahead": "впереди",
 }
 ACTORS = {"process": "Процесс", "integration": "Обмен данными", "system": "Система"}
-NBSP = "\u00a0"
 
 
 def local_moment(moment: datetime, time_zone: str) -> str:
@@ -31,9 +31,7 @@ def local_moment(moment: datetime, time_zone: str) -> str:
 
 def money(value: Decimal | None) -> str:
     """Return «1 234 567,89 ₽» with unbreakable spaces."""
-    if value is None:
-        return ""
-    return f"{value:,.2f}".replace(",", NBSP).replace(".", ",") + f"{NBSP}₽"
+    return "" if value is None else roubles(value)
 
 
 def value_in_words(kind: str, value: Any, choices: Mapping[str, str], people: Mapping[int, str], time_zone: str) -> str:

@@ -239,4 +239,4 @@ def test_debt_and_overpayment(driver: Driver) -> None:
 
     deal = driver.deal(fields={"amount": "100", "paid": "130"})
     facts = driver.read(lambda s: deal_facts(s, s.get_one(Deal, deal)))
-    assert (str(facts["debt"]), str(facts["overpaid"])) == ("0", "30.00")
+    assert (str(facts["debt"]), str(facts["overpaid"])) == ("0.00", "30.00")
