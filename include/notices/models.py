@@ -26,5 +26,6 @@ class Notice(Base):
     text: Mapped[str] = mapped_column(Text)
     case_id: Mapped[int | None] = mapped_column(ForeignKey("process_case.id"))
     task_id: Mapped[int | None] = mapped_column(ForeignKey("task.id"))
+    approval_id: Mapped[int | None] = mapped_column(ForeignKey("approval.id"))
     created_at: Mapped[Moment]
     read_at: Mapped[datetime | None]

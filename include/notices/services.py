@@ -15,7 +15,14 @@ from include.staff.stand_in import stand_ins
 
 
 def notify(
-    work: Work, people: Iterable[int], text: str, *, key: str, case_id: int | None = None, task_id: int | None = None
+    work: Work,
+    people: Iterable[int],
+    text: str,
+    *,
+    key: str,
+    case_id: int | None = None,
+    task_id: int | None = None,
+    approval_id: int | None = None,
 ) -> list[int]:
     """Record one notice per active person; a repeated key is joined, not doubled. Returns whom it told now.
 
@@ -30,17 +37,19 @@ def notify(
         literal(text),
         literal(case_id, BigInteger),
         literal(task_id, BigInteger),
+        literal(approval_id, BigInteger),
         literal(work.now, DateTime(timezone=True)),
     ).where(Person.id.in_(wanted), Person.active)
-    columns = ["key", "person_id", "text", "case_id", "task_id", "created_at"]
+    columns = ["key", "person_id", "text", "case_id", "task_id", "approval_id", "created_at"]
     statement = insert(Notice).from_select(columns, rows).on_conflict_do_nothing(index_elements=[Notice.key])
     told = set(work.session.scalars(statement.returning(Notice.person_id)))
-    _tell_stand_ins(work, told, wanted, text, key, case_id, task_id)
+    about = {"case_id": case_id, "task_id": task_id, "approval_id": approval_id}
+    _tell_stand_ins(work, told, wanted, text, key, about)
     return [one for one in wanted if one in told]
 
 
 def _tell_stand_ins(
-    work: Work, told: set[int], wanted: list[int], text: str, key: str, case_id: int | None, task_id: int | None
+    work: Work, told: set[int], wanted: list[int], text: str, key: str, about: dict[str, int | None]
 ) -> None:
     """Tell whoever acts for the people told just now, unless the same is said to him in his own name."""
     acting = {away: actor for away, actor in stand_ins(work.session, told, work.now).items() if actor not in wanted}
@@ -52,9 +61,8 @@ def _tell_stand_ins(
             "key": f"{key}/{away}/for/{actor}",
             "person_id": actor,
             "text": f"{people[away].for_whom}: {text}",
-            "case_id": case_id,
-            "task_id": task_id,
             "created_at": work.now,
+            **about,
         }
         for away, actor in sorted(acting.items())
     ]

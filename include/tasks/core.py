@@ -95,6 +95,10 @@ def end(
     )
     work.touch(task.case_id)
     work.session.flush()
+    if task.approval_id is not None:
+        from include.approvals.core import fix_ended  # noqa: PLC0415 - approvals give tasks themselves
+
+        fix_ended(work, task)
 
 
 def _acted(work: Work, closed_for: int | None) -> str:

@@ -21,6 +21,7 @@ class Task(Base):
         Index("ix_task_executor_id", "executor_id", "id"),
         Index("ix_task_instance_id", "instance_id"),
         Index("ix_task_creator_id", "creator_id"),
+        Index("ix_task_approval_id", "approval_id", postgresql_where=text("approval_id IS NOT NULL")),
     )
 
     id: Mapped[Id]

@@ -190,6 +190,8 @@ def upgrade() -> None:
     op.add_column(
         "deal", sa.Column("overpaid", sa.Numeric(precision=18, scale=2), server_default=sa.text("0"), nullable=False)
     )
+    op.add_column("notice", sa.Column("approval_id", sa.BigInteger(), nullable=True))
+    op.create_foreign_key(op.f("fk_notice_approval_id"), "notice", "approval", ["approval_id"], ["id"])
     op.add_column(
         "person",
         sa.Column(
@@ -201,11 +203,13 @@ def upgrade() -> None:
     )
     op.add_column("role", sa.Column("department_id", sa.BigInteger(), nullable=True))
     op.create_foreign_key(op.f("fk_role_department_id"), "role", "department", ["department_id"], ["id"])
+    op.add_column("stage", sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False))
     op.add_column("step_state", sa.Column("approval_id", sa.BigInteger(), nullable=True))
     op.create_foreign_key(op.f("fk_step_state_approval_id"), "step_state", "approval", ["approval_id"], ["id"])
     op.add_column("task", sa.Column("kind", sa.Text(), server_default="task", nullable=False))
     op.add_column("task", sa.Column("approval_id", sa.BigInteger(), nullable=True))
     op.add_column("task", sa.Column("closed_for", sa.BigInteger(), nullable=True))
+    op.create_index("ix_task_approval_id", "task", ["approval_id"], postgresql_where=sa.text("approval_id IS NOT NULL"))
     op.create_foreign_key(op.f("fk_task_approval_id"), "task", "approval", ["approval_id"], ["id"])
     op.create_foreign_key(op.f("fk_task_closed_for"), "task", "person", ["closed_for"], ["id"])
     op.execute(
@@ -218,13 +222,17 @@ def downgrade() -> None:
     op.drop_constraint(op.f("fk_task_closed_for"), "task", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_approval_id"), "task", type_="foreignkey")
     op.drop_column("task", "closed_for")
+    op.drop_index("ix_task_approval_id", table_name="task", postgresql_where=sa.text("approval_id IS NOT NULL"))
     op.drop_column("task", "approval_id")
     op.drop_column("task", "kind")
     op.drop_constraint(op.f("fk_step_state_approval_id"), "step_state", type_="foreignkey")
     op.drop_column("step_state", "approval_id")
+    op.drop_column("stage", "active")
     op.drop_constraint(op.f("fk_role_department_id"), "role", type_="foreignkey")
     op.drop_column("role", "department_id")
     op.drop_column("person", "preferences")
+    op.drop_constraint(op.f("fk_notice_approval_id"), "notice", type_="foreignkey")
+    op.drop_column("notice", "approval_id")
     op.drop_column("deal", "overpaid")
     op.drop_column("deal", "debt")
     op.drop_index("ix_decision_link_seat_id", table_name="decision_link")
