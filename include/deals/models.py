@@ -21,7 +21,7 @@ class Funnel(Base):
 
 
 class Stage(Base):
-    """A pipeline stage; ``kind`` is open, won or lost."""
+    """A pipeline stage; ``kind`` is open, won or lost; deals are not moved to one that is no longer ``active``."""
 
     __tablename__ = "stage"
     __table_args__ = (UniqueConstraint("funnel_code", "title"), UniqueConstraint("funnel_code", "code"))
@@ -32,6 +32,7 @@ class Stage(Base):
     title: Mapped[str] = mapped_column(Text)
     position: Mapped[int]
     kind: Mapped[str] = mapped_column(Text, server_default="open")
+    active: Mapped[bool] = mapped_column(server_default=text("true"))
 
 
 class DealField(Base):

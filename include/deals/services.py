@@ -162,8 +162,33 @@ def set_fields(work: Work, deal_id: int, values: Mapping[str, Any]) -> dict[str,
     deal = get_deal(work, deal_id)
     case = work.session.get_one(ProcessCase, deal.case_id)
     definitions = {one.code: one for one in work.session.scalars(select(DealField))}
-    topics = task_core.topics_given(work.session, deal.case_id)
     cleaned = {code: _clean(work, deal, definitions, code, value, case.time_zone) for code, value in values.items()}
+    return _change(work, deal, case, definitions, cleaned)
+
+
+def set_file_field(work: Work, deal_id: int, code: str, version: Mapping[str, Any], said: str) -> dict[str, Any]:
+    """Make an uploaded version the value of a file field, as ``set_fields`` does with what is filled by hand (R002-5).
+
+    ``said`` is the line of the history. InvalidInput when the deal has no such file field.
+    """
+    deal = get_deal(work, deal_id)
+    case = work.session.get_one(ProcessCase, deal.case_id)
+    definition = work.session.get(DealField, code)
+    if definition is None or definition.kind != "file" or definition.funnel_code not in (None, deal.funnel_code):
+        msg = f"У этой сделки нет поля «{code}» для файла."
+        raise InvalidInput(msg, code)
+    return _change(work, deal, case, {code: definition}, {code: dict(version)}, said)
+
+
+def _change(
+    work: Work,
+    deal: Deal,
+    case: ProcessCase,
+    definitions: Mapping[str, DealField],
+    cleaned: Mapping[str, Any],
+    said: str | None = None,
+) -> dict[str, Any]:
+    topics = task_core.topics_given(work.session, deal.case_id)
     before = {code: _present(deal, case, code) for code in cleaned}
     changed = {code: value for code, value in cleaned.items() if value != before[code]}
     if not changed:
@@ -175,8 +200,8 @@ def set_fields(work: Work, deal_id: int, values: Mapping[str, Any]) -> dict[str,
     titles = field_titles(work.session)
     for code, value in changed.items():
         work.audit(
-            "deal.field_changed", f"Поле «{titles.get(code, PLAIN_FIELDS.get(code, code))}» изменено", entity="deal",
-            entity_id=deal.id, case_id=deal.case_id, before={code: before[code]}, after={code: value},
+            "deal.field_changed", said or f"Поле «{titles.get(code, PLAIN_FIELDS.get(code, code))}» изменено",
+            entity="deal", entity_id=deal.id, case_id=deal.case_id, before={code: before[code]}, after={code: value},
         )  # fmt: skip
     visit = current_visit(work.session, deal.id)
     for code in changed:
@@ -225,12 +250,17 @@ def funnel_of(work: Work, funnel: str) -> Funnel:
 
 
 def stage_of(work: Work, line: Funnel, stage: str) -> Stage:
-    """Return a stage of the funnel by title or code; InvalidInput names those that exist."""
-    known = work.session.scalars(select(Stage).where(Stage.funnel_code == line.code).order_by(Stage.position)).all()
+    """Return a stage of the funnel by title or code, kept in use meanwhile; InvalidInput names those that exist."""
+    known = work.session.scalars(
+        select(Stage).where(Stage.funnel_code == line.code, Stage.active).order_by(Stage.position)
+    ).all()
     for one in known:
         if stage in (one.title, one.code):
-            return one
-    msg = f"В направлении «{line.title}» нет стадии «{stage}». Есть: {', '.join(one.title for one in known)}."
+            work.session.refresh(one, with_for_update={"read": True, "key_share": True})
+            if one.active:
+                return one
+    names = ", ".join(one.title for one in known if one.active)
+    msg = f"В направлении «{line.title}» нет стадии «{stage}». Есть: {names}."
     raise InvalidInput(msg, "stage")
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from include.shared.db import query_text
 from include.shared.errors import InvalidInput, NotFound
 from include.shared.models import Setting
+from include.shared.reference_event import reference_changed
 from include.shared.texts import storable
 from include.shared.work import Work, jsonable
 
@@ -56,25 +57,37 @@ def change(work: Work, code: str, value: Any) -> None:
 
     NotFound for an unknown code, InvalidInput for a value of another kind.
     """
-    row = work.session.get(Setting, code, with_for_update=True)
-    if row is None:
-        msg = f"Настройки «{code}» нет."
-        raise NotFound(msg)
+    row = _locked(work, code)
     check_value(row.kind, value)
+    if row.kind == "role":
+        _check_role(work, value)
+    if row.value == jsonable(value):
+        return
     before, row.value = row.value, jsonable(value)
     row.changed_at, row.changed_by = work.now, work.actor.person_id
-    work.audit(
-        "setting.changed",
-        f"Настройка «{row.title}» изменена",
-        entity="setting",
-        before={code: before},
-        after={code: row.value},
-    )
-    for case_id in work.session.scalars(text(query_text("process/cases_with_setting")), {"code": code}):
-        work.touch(case_id)
+    _changed(work, row, before, f"Настройка «{row.title}» изменена")
+
+
+def reset(work: Work, code: str) -> None:
+    """Give a setting its default back; it follows the default of later releases again."""
+    row = _locked(work, code)
+    if row.changed_at is None:
+        return
+    before, row.value = row.value, row.default
+    row.changed_at, row.changed_by = None, None
+    _changed(work, row, before, f"Настройка «{row.title}» возвращена по умолчанию")
 
 
 UNITS = {"minutes", "hours", "days", "working_days", "working_hours"}
+LONGEST_TERM = 3660
+LONGEST_TEXT = 1000
+WORDS = {
+    "term": f'Срок – целое число до {LONGEST_TERM} и единица, например {{"hours": 5}} или {{"working_days": 1}}.',
+    "switch": "Переключатель бывает включён или выключен.",
+    "number": "Введите целое число.",
+    "role": "Выберите роль.",
+    "text": f"Текст – до {LONGEST_TEXT} знаков, без служебных.",
+}
 
 
 def check_value(kind: str, value: Any) -> None:
@@ -83,18 +96,32 @@ def check_value(kind: str, value: Any) -> None:
         "term": isinstance(value, dict)
         and len(value) == 1
         and all(
-            unit in UNITS and isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= 3660
+            unit in UNITS and isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= LONGEST_TERM
             for unit, n in value.items()
         ),
         "switch": isinstance(value, bool),
         "number": isinstance(value, int) and not isinstance(value, bool),
         "role": isinstance(value, str) and storable(value),
-        "text": isinstance(value, str) and storable(value),
+        "text": isinstance(value, str) and storable(value) and len(value) <= LONGEST_TEXT,
     }
     if not fits[kind]:
-        msg = (
-            'Срок задаётся числом и единицей, например {"hours": 5} или {"working_days": 1}.'
-            if kind == "term"
-            else "Значение не подходит к виду этой настройки."
-        )
-        raise InvalidInput(msg, "value")
+        raise InvalidInput(WORDS[kind], "value")
+
+
+def _locked(work: Work, code: str) -> Setting:
+    row = work.session.get(Setting, code, with_for_update=True, populate_existing=True)
+    if row is None:
+        msg = f"Настройки «{code}» нет."
+        raise NotFound(msg)
+    return row
+
+
+def _check_role(work: Work, code: str) -> None:
+    if work.session.scalar(text("SELECT 1 FROM role WHERE code = :code"), {"code": code}) is None:
+        raise InvalidInput(WORDS["role"], "value")
+
+
+def _changed(work: Work, row: Setting, before: Any, said: str) -> None:
+    work.audit("setting.changed", said, entity="setting", before={row.code: before}, after={row.code: row.value})
+    reference_changed(work, "setting", row.code)
+    work.touched.update(work.session.scalars(text(query_text("process/cases_with_setting")), {"code": row.code}))

@@ -314,6 +314,7 @@ def _map(
             visits=stayed.get(one.id, []),
         )
         for one in stages
+        if one.active or one.id in stayed
     ]
 
 

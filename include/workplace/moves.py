@@ -18,7 +18,9 @@ def moves_of(session: Session, viewer: Viewer, deal_id: int) -> list[MoveRow]:
     deal = rights.require_seen(session, viewer, deal_id)
     may = rights.may_move(session, viewer, deal)
     stages = session.scalars(
-        select(Stage).where(Stage.funnel_code == deal.funnel_code, Stage.id != deal.stage_id).order_by(Stage.position)
+        select(Stage)
+        .where(Stage.funnel_code == deal.funnel_code, Stage.id != deal.stage_id, Stage.active)
+        .order_by(Stage.position)
     ).all()
     unmet = unmet_by_stage(session, deal, stages)
     return [
