@@ -17,6 +17,8 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from include.approvals import core as approvals
+from include.approvals.models import Approval
 from include.deals.models import Deal, Stage, StageVisit
 from include.process import forms, lifecycle
 from include.process.models import OutboxEvent, ProcessCase, ProcessInstance, ProcessScheme, StepAim, StepState
@@ -139,7 +141,8 @@ def look(process: str, run_id: str, step: str, spec: Mapping[str, Any], *, arriv
         if row is None:
             row = steps[step] = _new_row(work, instance, step, spec)
         elif row.state != "waiting":
-            row.state, row.ended_at, row.reason, row.task_id = "waiting", None, None, _open_task(work, row)
+            row.state, row.ended_at, row.reason = "waiting", None, None
+            row.task_id, row.approval_id = _open_task(work, row), None
         row.spec, row.comes_next = dict(spec), _next_in_words(spec)
         context = StepContext(work=work, case=case, instance=instance, row=row, spec=dict(spec), steps=steps)
         return _settle(work, case, instance, steps, row, refused if refused is not None else _answer(context))
@@ -197,6 +200,9 @@ def withdraw_step(process: str, run_id: str, step: str) -> None:
         if row is None or row.state != "waiting":
             return
         _withdraw_task(work, row)
+        asked = work.session.get(Approval, row.approval_id) if row.approval_id else None
+        if asked is not None:
+            approvals.withdraw(work, asked, BY_ADMINISTRATOR)
         row.state, row.reason, row.ended_at, row.moment = "marked", BY_ADMINISTRATOR, work.now, None
         row.waits_for, row.waits_on = None, []
         lifecycle.drop_aims(work, [row.id])

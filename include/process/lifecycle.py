@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import or_, select, update
 
+from include.approvals import core as approvals
+from include.approvals.models import Approval
 from include.process.models import ProcessInstance, StepAim, StepState
 from include.shared.work import Work
 from include.staff.services import head_of
@@ -36,6 +38,7 @@ def end_instance(work: Work, instance: ProcessInstance, reason: str, *, withdraw
     if withdraw is not None:
         for task in _open_tasks(work, instance):
             task_core.end(work, task, "withdrawn", withdraw)
+    approvals.withdraw_of_instance(work, instance.id, withdraw or reason)
     stop_waiting_steps(work, instance, reason)
     instance.state, instance.reason, instance.ended_at = "ended", reason, work.now
     work.touch(instance.case_id)
@@ -67,6 +70,7 @@ def drop_aims(work: Work, steps: list[int]) -> None:
 
 def leave_stage(work: Work, case_id: int, stage_id: int) -> None:
     """Apply AG-6 when a deal leaves a stage: withdraw its *cancel* tasks, keep obligations with their waits."""
+    approvals.withdraw_of_stage(work, case_id, stage_id, LEFT_STAGE)
     for instance in live_instances(work, case_id):
         if instance.left_at is not None:
             continue  # what it still does are obligations of an earlier visit
@@ -88,7 +92,7 @@ def _leave(work: Work, instance: ProcessInstance) -> None:
     waiting = work.session.scalars(
         select(StepState).where(StepState.instance_id == instance.id, StepState.state == "waiting")
     ).all()
-    kept |= {step.step for step in waiting if _sees_the_leaving(step)}
+    kept |= {step.step for step in waiting if _sees_the_leaving(step)} | _asking(work, instance)
     if not kept:
         end_instance(work, instance, LEFT_STAGE)
         return
@@ -129,7 +133,7 @@ def begin_visit_anew(work: Work, process: str, case_id: int) -> list[Task]:
 
 def give_way(work: Work, instance: ProcessInstance) -> None:
     """Leave an instance of an earlier visit only the tasks that it still conducts, with their alarms."""
-    conducting = {task.step for task in _open_tasks(work, instance)}
+    conducting = {task.step for task in _open_tasks(work, instance)} | _asking(work, instance)
     if not conducting:
         end_instance(work, instance, NEW_VISIT)
         return
@@ -169,6 +173,7 @@ def responsible_changed(work: Work, case_id: int, person_id: int) -> None:
             task_core.lead(work, task, head_id)
     work.touch(case_id)
     work.session.flush()
+    approvals.addresses_changed(work, case_id)
 
 
 def field_person_changed(work: Work, case_id: int, field: str, person_id: int) -> None:
@@ -178,6 +183,7 @@ def field_person_changed(work: Work, case_id: int, field: str, person_id: int) -
     for task in work.session.scalars(select(Task).where(Task.case_id == case_id, Task.state == "open", addressed)):
         if task.executor_id != person_id:
             _hand_over(work, task, person_id, "сотруднику из поля сделки")
+    approvals.addresses_changed(work, case_id)
 
 
 def _hand_over(work: Work, task: Task, person_id: int, to_whom: str) -> None:
@@ -191,3 +197,9 @@ def _open_tasks(work: Work, instance: ProcessInstance) -> list[Task]:
             select(Task).where(Task.instance_id == instance.id, Task.state == "open").order_by(Task.id)
         )
     )
+
+
+def _asking(work: Work, instance: ProcessInstance) -> set[str]:
+    """Return the steps whose approvals go on."""
+    going_on = select(Approval.step).where(Approval.instance_id == instance.id, Approval.state.in_(approvals.LIVE))
+    return set(work.session.scalars(going_on))

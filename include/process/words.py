@@ -13,6 +13,7 @@ from include.deals import services as deals
 from include.deals.models import Deal, Stage, StageVisit
 from include.notices.services import notify
 from include.process import lifecycle, rules
+from include.process.approval_words import approval
 from include.process.models import ProcessInstance, StepState
 from include.process.scheme import repeat_setting
 from include.process.step import Answer, Done, Fail, NobodyToAsk, Skip, StepContext, Stop, Wait
@@ -489,6 +490,8 @@ WORDS: dict[str, Word] = {
     "EmployeeTask": Word(employee_task),
     "Confirm": Word(employee_task),
     "FormRequest": Word(form_request),
+    "Approval": Word(approval),
+    "Rework": Word(approval),
     "Repeat": Word(repeat),
     "Alarm": Word(alarm),
     "Notify": Word(notify_people),

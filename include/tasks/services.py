@@ -16,7 +16,7 @@ from include.shared.errors import Conflict, Forbidden, GuardRefused, InvalidInpu
 from include.shared.texts import storable
 from include.shared.work import Work, jsonable
 from include.shared.working_time import moment_of
-from include.staff.services import Viewer, person_of, require_over
+from include.staff.services import Viewer, lock_active, person_of, require_over
 from include.tasks import core
 from include.tasks.models import Task, TaskObserver, TermChange
 
@@ -85,7 +85,7 @@ def reassign(work: Work, watcher: Viewer, task_id: int, person_id: int, reason: 
     require_over(work.session, watcher, task.executor_id, "передать задачу")
     _require_open(task)
     person = person_of(work.session, person_id)
-    if not person.active:
+    if not lock_active(work.session, [person.id]):
         msg = "Выберите работающего сотрудника."
         raise InvalidInput(msg, "person_id")
     if task.executor_id == person_id:
@@ -175,6 +175,8 @@ def _clean_result(work: Work, task: Task, values: Mapping[str, Any]) -> dict[str
     bound = {
         one["deal_field"]: result[code] for code, one in fields.items() if one.get("deal_field") and code in result
     }
+    for code, one in fields.items():
+        bound |= one.get("sets", {}).get(result.get(code), {})
     if bound:
         deal_id = work.session.scalar(select(Deal.id).where(Deal.case_id == task.case_id))
         if deal_id is None:

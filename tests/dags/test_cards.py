@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from backoffice.process import Alarm, EmployeeTask, StageProcess
+from backoffice.process import Alarm, Approval, EmployeeTask, StageProcess
 from backoffice.process.dag import Process
 from backoffice.process.steps import STEP_TRIGGER, Step
 from include.installation.places import PROJECT
@@ -82,6 +82,8 @@ def test_every_step_travels_as_json_and_is_understood(dagbag: Any) -> None:
         assert json.loads(arguments.trigger_kwargs["spec"]) == json.loads(json.dumps(step.spec)), where
         assert step.spec["word"] in WORDS, where
         assert step.spec["word"] == type(step).__name__, where
+        if isinstance(step, Approval):
+            assert all(known_address(one) for seat in step.spec["by"] for one in seat["address"].split("|")), where
 
 
 def test_every_condition_can_be_read(dagbag: Any) -> None:
@@ -91,10 +93,33 @@ def test_every_condition_can_be_read(dagbag: Any) -> None:
             body = step.spec.get(name)
             if body:
                 rules.check_condition(body)
-                rules.unmet(body, {}, {}, now)
+                rules.unmet(rules.with_numbers(body, lambda ref: int(ref["default"])), {}, {}, now)
                 brought = set().union(*(EVENT_FACTS.get(tag, set()) for tag in dag.tags))
-                unknown = rules.fields_of(body) - set(FIELDS) - FACTS - brought
+                found = {one for one in rules.fields_of(body) if found_when_asked(one, dag, dagbag)}
+                unknown = rules.fields_of(body) - set(FIELDS) - FACTS - brought - found
                 assert unknown == set(), f"{dag.dag_id}.{step.task_id}.{name}: неизвестное поле {unknown}"
+
+
+def found_when_asked(fact: str, dag: Process, dagbag: Any) -> bool:
+    """Say whether a fact with a colon names a topic or a step that is there."""
+    kind, _, name = fact.partition(":")
+    if kind == "step":
+        return name.partition(".")[0] in dag.task_dict
+    topics = {step.spec["topic"] for _, step in steps(dagbag) if step.spec.get("shared_topic")}
+    return (kind == "rounds" and name in topics) or fact == "event:topics_given"
+
+
+def test_a_process_begins_for_topics_that_somebody_gives(dagbag: Any) -> None:
+    topics = {step.spec["topic"] for _, step in steps(dagbag) if step.spec.get("shared_topic")}
+    for dag, step in steps(dagbag):
+        if step.spec.get("gives_way_to"):
+            assert step.spec["gives_way_to"] in topics, f"{dag.dag_id}.{step.task_id}"
+        if dag.begins_if is not None:
+            asked = re.findall(r"'has': \['event:topics_given', '([^']+)'\]", str(dag.begins_if["condition"]))
+            assert set(asked) <= topics, dag.dag_id
+            rules.check_condition(dag.begins_if["condition"])
+            known = set(FIELDS) | FACTS | {"event:topics_given"}
+            assert rules.fields_of(dag.begins_if["condition"]) <= known, dag.dag_id
 
 
 def test_every_address_leads_to_somebody(dagbag: Any) -> None:
@@ -105,8 +130,11 @@ def test_every_address_leads_to_somebody(dagbag: Any) -> None:
 
 
 def known_address(address: str) -> bool:
-    if address in {"responsible", "head", "mover"}:
+    if address in {"responsible", "head", "mover", "initiator"}:
         return True
+    if address.startswith("setting:"):
+        code, _, otherwise = address.removeprefix("setting:").partition("|")
+        return known_address(otherwise) and code in {one.code for one in catalogue.SETTINGS if one.kind == "role"}
     if address.startswith("role:"):
         return address.removeprefix("role:") in catalogue.ROLES
     if address.startswith("field:"):
@@ -126,17 +154,29 @@ def test_every_moment_and_term_can_be_computed(dagbag: Any) -> None:
                 or (base.startswith("field:") and FIELDS.get(base.removeprefix("field:")) in {"date", "datetime"})
             )
             assert known, f"{where}: неизвестное начало отсчёта {base}"
-            check_value("term", moment["offset"]["default"])
-            if moment["offset"]["setting"]:
-                assert moment["offset"]["title"], f"{where}: у срока нет названия для страницы настроек"
+            for offset in offsets(moment):
+                check_value("term", offset["default"])
+                if offset["setting"]:
+                    assert offset["title"], f"{where}: у срока нет названия для страницы настроек"
         if step.spec.get("stays_for"):
             check_value("term", step.spec["stays_for"]["default"])
 
 
 def moments(step: Step) -> list[dict[str, Any]]:
-    """Every moment a step aims at; an alarm may have a series of them."""
+    """Every moment a step aims at; an alarm may have a series of them, and one may stand in for another."""
     said = [step.spec.get("due"), step.spec.get("at")]
-    return [one for part in said if part for one in (part if isinstance(part, list) else [part])]
+    found = [one for part in said if part for one in (part if isinstance(part, list) else [part])]
+    return found + [one["otherwise"] for one in found if "otherwise" in one]
+
+
+def offsets(moment: dict[str, Any]) -> list[dict[str, Any]]:
+    """The terms a moment may be away from its base: one, or those that a field chooses from."""
+    offset = moment["offset"]
+    if "by" not in offset:
+        return [offset]
+    assert offset["by"] in FIELDS
+    assert offset["otherwise"] in offset["terms"]
+    return list(offset["terms"].values())
 
 
 def watched(step: Step) -> list[str]:
@@ -148,7 +188,7 @@ def test_a_term_has_one_default_everywhere(dagbag: Any) -> None:
     """One setting code in two processes with two defaults: whichever started last would win."""
     known: dict[str, dict[str, int]] = {}
     for _, step in steps(dagbag):
-        for ref in [one["offset"] for one in moments(step)]:
+        for ref in [offset for one in moments(step) for offset in offsets(one)]:
             if ref["setting"]:
                 assert known.setdefault(ref["setting"], ref["default"]) == ref["default"], ref["setting"]
 

@@ -21,7 +21,10 @@ OnLeave = Literal["cancel", "keep"]
 
 @dataclass(frozen=True)
 class Result:
-    """A result field that a person fills when closing a task; ``deal_field`` stores it on the deal as well."""
+    """A result field that a person fills when closing a task.
+
+    ``deal_field`` stores it on the deal as well; ``sets`` fills fields of the deal for an answer (R002-32).
+    """
 
     code: str
     title: str
@@ -29,13 +32,15 @@ class Result:
     required: bool = True
     deal_field: str | None = None
     choices: dict[str, str] = field(default_factory=dict)
+    sets: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
         """Return the stored form."""
-        return {
+        body = {
             "code": self.code, "title": self.title, "kind": self.kind, "required": self.required,
             "deal_field": self.deal_field, "choices": self.choices,
         }  # fmt: skip
+        return {**body, "sets": self.sets} if self.sets else body
 
 
 class _Words(BaseOperatorMeta):
