@@ -23,6 +23,7 @@ from include.shared.names import search_key
 from include.shared.texts import storable
 from include.shared.work import Work, jsonable
 from include.staff.models import Person
+from include.staff.services import lock_active
 from include.tasks import core as task_core
 
 PLAIN_FIELDS = {"amount": "Сумма сделки", "paid": "Сумма оплаты", "title": "Название"}
@@ -267,7 +268,7 @@ def stage_of(work: Work, line: Funnel, stage: str) -> Stage:
 def active_person(work: Work, person_id: int, field: str) -> Person:
     """Return an active person; InvalidInput when nobody such works here."""
     person = work.session.get(Person, person_id)
-    if person is None or not person.active:
+    if person is None or not lock_active(work.session, [person.id]):
         msg = "Выберите работающего сотрудника."
         raise InvalidInput(msg, field)
     return person

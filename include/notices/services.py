@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from sqlalchemy import BigInteger, DateTime, Text, cast, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -29,7 +30,7 @@ def notify(
     Whoever acts for somebody away is told as well, with the name of whom he acts for.
     """
     wanted = list(dict.fromkeys(people))
-    if not wanted:
+    if not wanted or work.silent:
         return []
     rows = select(
         literal(f"{key}/").concat(cast(Person.id, Text)),
@@ -76,6 +77,19 @@ def mark_read(work: Work, person_id: int, notice_ids: list[int] | None = None) -
         statement = statement.where(Notice.id.in_(notice_ids))
     read = work.session.scalars(statement.values(read_at=work.now).returning(Notice.id)).all()
     return len(read)
+
+
+def mark_unread(work: Work, person_id: int, read_at: datetime) -> int:
+    """Take back what was marked as read at this very moment; returns how many are unread again."""
+    statement = update(Notice).where(Notice.person_id == person_id, Notice.read_at == read_at).values(read_at=None)
+    return len(work.session.scalars(statement.returning(Notice.id)).all())
+
+
+def unread_mark(session: Session, person_id: int) -> tuple[int, int]:
+    """Return how many notices a person has not read, and the id of his newest one (0 without any)."""
+    unread = func.count().filter(Notice.read_at.is_(None))
+    row = session.execute(select(unread, func.max(Notice.id)).where(Notice.person_id == person_id)).one()
+    return row[0], row[1] or 0
 
 
 def latest(session: Session, person_id: int, limit: int = 30) -> list[Notice]:

@@ -235,11 +235,13 @@ class StepContext:
 
     def person(self, address: str) -> int:
         """Return the one person who gets the work; NobodyToAsk when there is none."""
-        found = self.people(address)
-        if not found:
-            msg = f"некому поручить: {self.address_in_words(address)} не назначен"
-            raise NobodyToAsk(msg)
-        return found[0]
+        session = self.work.session
+        for _ in range(2):  # whoever leaves this very moment: his work, and the address, go to somebody else
+            found = self.people(address)
+            if found and staff.lock_active(session, found[:1]):
+                return found[0]
+        msg = f"некому поручить: {self.address_in_words(address)} не назначен"
+        raise NobodyToAsk(msg)
 
     def address_in_words(self, address: str) -> str:
         """Return «роль «Продакт»» for an address."""

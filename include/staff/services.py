@@ -100,6 +100,15 @@ def person_of(session: Session, person_id: int) -> Person:
     return person
 
 
+def lock_active(session: Session, people: Iterable[int]) -> list[int]:
+    """Return which of these people work here, and keep them from being let go until the transaction ends.
+
+    Whoever gives work to somebody asks this: his leaving, which moves all his work, comes before or after it.
+    """
+    wanted = select(Person.id).where(Person.id.in_(sorted(set(people))), Person.active).order_by(Person.id)
+    return list(session.scalars(wanted.with_for_update(read=True, key_share=True)))
+
+
 def head_of(session: Session, person_id: int) -> int | None:
     """Return the head for a responsible (AG-4): nearest active head above him, else the director, else None."""
     person = person_of(session, person_id)

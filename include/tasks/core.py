@@ -14,9 +14,10 @@ from include.deals.facts import case_deal_facts, field_titles
 from include.notices.services import notify
 from include.process.models import ProcessCase, ProcessInstance
 from include.process.rules import fields_of, unmet
-from include.shared.errors import Missing
+from include.shared.errors import Conflict, Missing
 from include.shared.work import Work, jsonable
 from include.staff.models import Person
+from include.staff.services import lock_active
 from include.tasks.models import Task, TaskObserver
 
 STATE_TITLES = {"open": "в работе", "done": "выполнена", "withdrawn": "снята", "replaced": "заменена"}
@@ -47,6 +48,9 @@ def rounds_of(session: Session, case_id: int, topic: str, since: datetime) -> in
 
 def give(work: Work, task: Task, observers: Iterable[int] = ()) -> Task:
     """Record a new open task with its observers, audit and touch; the caller has checked its topic."""
+    if not lock_active(work.session, [task.executor_id]):
+        msg = f"Задачу «{task.title}» некому поручить: сотрудник уже не работает. Повторите."
+        raise Conflict(msg)
     work.session.add(task)
     work.session.flush()
     watching = {one for one in observers if one != task.executor_id}

@@ -71,8 +71,9 @@ def change_term(work: Work, watcher: Viewer, task_id: int, due: Any, reason: str
     )
     work.session.add(change)
     before, task.due_at = task.due_at, moment
+    said = f"Срок задачи «{task.title}» изменён{_for_whom(work, watcher, task)}"
     work.audit(
-        "task.term_changed", f"Срок задачи «{task.title}» изменён{_for_whom(work, watcher, task)}", entity="task", entity_id=task.id,
+        "task.term_changed", said, entity="task", entity_id=task.id,
         case_id=task.case_id, before={"due_at": before}, after={"due_at": moment}, reason=reason,
     )  # fmt: skip
     work.touch(task.case_id)
