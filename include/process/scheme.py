@@ -7,6 +7,7 @@ from typing import Any
 
 TASK_WORDS = frozenset({"EmployeeTask", "Confirm", "FormRequest"})
 LISTEN_PREFIX = "on:"
+RUN_PREFIX = "run:"  # of an event that starts the run of an instance made already: run:<process>
 PROCESS_TAG = "процесс"
 REPEAT_PREFIX = "repeat:"  # in a scheme the process is not named yet: repeat:<step>
 

@@ -34,10 +34,12 @@ class Word:
     """How a word answers: ``look`` is called again and again and must repeat no effect.
 
     ``acts`` says that it calls services: what they refuse fails the step, and nothing of the attempt stays.
+    ``irrevocable`` is what it has done once it is done, in words: no task before it is opened again then (★11).
     """
 
     look: Callable[[StepContext], Answer]
     acts: bool = False
+    irrevocable: str | None = None
 
 
 def employee_task(step: StepContext) -> Answer:
@@ -495,12 +497,12 @@ WORDS: dict[str, Word] = {
     "Repeat": Word(repeat),
     "Alarm": Word(alarm),
     "Notify": Word(notify_people),
-    "SetField": Word(set_field, acts=True),
-    "MoveStage": Word(move_stage, acts=True),
+    "SetField": Word(set_field, acts=True, irrevocable="изменил поле сделки"),
+    "MoveStage": Word(move_stage, acts=True, irrevocable="перевёл сделку на другую стадию"),
     "StageSensor": Word(stage_sensor),
     "TaskSensor": Word(task_sensor),
     "DateSensor": Word(date_sensor),
     "FieldSensor": Word(field_sensor),
-    "CreateDeal": Word(create_deal, acts=True),
+    "CreateDeal": Word(create_deal, acts=True, irrevocable="завёл сделку"),
     "CheckStarter": Word(check_starter),
 }
