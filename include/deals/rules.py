@@ -31,6 +31,9 @@ def debt(amount: Decimal | None, paid: Decimal) -> tuple[Decimal, Decimal]:
 
 def clean_value(kind: str, title: str, options: Mapping[str, Any], value: Any, time_zone: str) -> Any:
     """Return the value in its stored form (JSON), None when emptied; InvalidInput says in Russian what is wrong."""
+    if kind == "file":  # not even emptied: no version is ever taken away
+        msg = f"Поле «{title}» вручную не заполняют: загрузите в него файл на карточке сделки."
+        raise InvalidInput(msg)
     if value is None or value == "":
         return None
     checks = {
