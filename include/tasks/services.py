@@ -1,4 +1,4 @@
-"""Use cases of tasks: close with a result (guards hold for everybody), change the term, give to another."""
+"""Use cases of tasks: close with a result (guards hold for everybody), answer «not yet», change the term, give away."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from include.tasks.models import Task, TaskObserver, TermChange
 
 LATEST_TERM = timedelta(days=3660)
 LONGEST_REASON = 1000
+NOT_YET = "Пока нет"  # how a confirmation is answered «нет» when its process has no words of its own
 
 
 def close_task(work: Work, watcher: Viewer, task_id: int, values: Mapping[str, Any] | None = None) -> Task:
@@ -32,7 +33,7 @@ def close_task(work: Work, watcher: Viewer, task_id: int, values: Mapping[str, A
     ``values`` are the result fields by code; those bound to a deal field are stored there first, in the same
     transaction. GuardRefused lists what is missing; closing a closed task again changes nothing.
     """
-    task = _locked(work, task_id)
+    task = locked(work, task_id)
     require_over(work.session, watcher, task.executor_id, "закрыть задачу")
     if task.state == "done":
         return task
@@ -51,26 +52,41 @@ def close_task(work: Work, watcher: Viewer, task_id: int, values: Mapping[str, A
     return task
 
 
+def not_yet(work: Work, watcher: Viewer, task_id: int, reason: str, next_check: Any) -> Task:
+    """Answer «нет» to a confirmation: the gate stays shut, the person is asked again at the next check (R001-19)."""
+    task = locked(work, task_id)
+    require_over(work.session, watcher, task.executor_id, "ответить")
+    _require_open(task)
+    if task.kind != "confirm":
+        msg = "«Пока нет» отвечают только на подтверждение. Эту задачу выполняют или передают."
+        raise Conflict(msg)
+    reason = clean_reason(reason)
+    if not reason:
+        msg = "Напишите, почему ещё нет."
+        raise InvalidInput(msg, "reason")
+    moment = _term(work, task, next_check, "next_check")
+    answer = str(task.result_fields.get("no") or NOT_YET)
+    before = _aim_at(work, watcher, task, moment, f"{answer}: {reason}")
+    work.audit(
+        "task.not_yet", f"«{task.title}»: {answer}{_for_whom(work, watcher, task)}", entity="task", entity_id=task.id,
+        case_id=task.case_id, before={"due_at": before}, after={"due_at": moment}, reason=reason,
+    )  # fmt: skip
+    work.touch(task.case_id)
+    work.session.flush()
+    return task
+
+
 def change_term(work: Work, watcher: Viewer, task_id: int, due: Any, reason: str) -> Task:
     """Give a task a new term with a mandatory reason; the change is kept and its waits re-aim."""
-    task = _locked(work, task_id)
+    task = locked(work, task_id)
     require_over(work.session, watcher, task.executor_id, "менять срок")
     _require_open(task)
-    reason = _reason(reason)
+    reason = clean_reason(reason)
     if not reason:
         msg = "Напишите, почему меняется срок."
         raise InvalidInput(msg, "reason")
     moment = _term(work, task, due)
-    change = TermChange(
-        task_id=task.id,
-        old_due_at=task.due_at,
-        new_due_at=moment,
-        reason=reason,
-        changed_at=work.now,
-        changed_by=watcher.person_id,
-    )
-    work.session.add(change)
-    before, task.due_at = task.due_at, moment
+    before = _aim_at(work, watcher, task, moment, reason)
     said = f"Срок задачи «{task.title}» изменён{_for_whom(work, watcher, task)}"
     work.audit(
         "task.term_changed", said, entity="task", entity_id=task.id,
@@ -82,7 +98,7 @@ def change_term(work: Work, watcher: Viewer, task_id: int, due: Any, reason: str
 
 def reassign(work: Work, watcher: Viewer, task_id: int, person_id: int, reason: str) -> Task:
     """Give an open task to another person; he is told."""
-    task = _locked(work, task_id)
+    task = locked(work, task_id)
     require_over(work.session, watcher, task.executor_id, "передать задачу")
     _require_open(task)
     person = person_of(work.session, person_id)
@@ -93,7 +109,7 @@ def reassign(work: Work, watcher: Viewer, task_id: int, person_id: int, reason: 
         return task
     said = f"Задача «{task.title}» передана: {person.short_name}{_for_whom(work, watcher, task)}"
     task.addressed_to = f"person:{person_id}"
-    core.move(work, task, person_id, said, f"Вам передана задача «{task.title}»", _reason(reason) or None)
+    core.move(work, task, person_id, said, f"Вам передана задача «{task.title}»", clean_reason(reason) or None)
     return task
 
 
@@ -111,7 +127,8 @@ def may_see(work: Work, watcher: Viewer, task: Task) -> bool:
     return True
 
 
-def _locked(work: Work, task_id: int) -> Task:
+def locked(work: Work, task_id: int) -> Task:
+    """Return a task as it is once its case is locked for a change; NotFound when there is none."""
     task = work.session.get(Task, task_id)
     if task is None:
         msg = f"Задачи № {task_id} нет."
@@ -131,7 +148,8 @@ def _for_whom(work: Work, watcher: Viewer, task: Task) -> str:
     return f" ({person_of(work.session, absent).for_whom})" if absent is not None else ""
 
 
-def _reason(value: Any) -> str:
+def clean_reason(value: Any) -> str:
+    """Return a reason as it was written, without padding; InvalidInput when it cannot be kept."""
     reason = value.strip() if isinstance(value, str) else ""
     if len(reason) > LONGEST_REASON or not storable(reason):
         msg = f"Причина – до {LONGEST_REASON} знаков."
@@ -145,17 +163,28 @@ def _require_open(task: Task) -> None:
         raise Conflict(msg)
 
 
-def _term(work: Work, task: Task, due: Any) -> datetime:
+def _term(work: Work, task: Task, due: Any, field: str = "due") -> datetime:
     zone = work.session.get_one(ProcessCase, task.case_id).time_zone
     stored = clean_value("datetime", "Срок", {}, due, zone)
     moment = moment_of(stored, zone)
     if moment is None:
         msg = "Укажите новый срок."
-        raise InvalidInput(msg, "due")
+        raise InvalidInput(msg, field)
     if not work.now < moment < work.now + LATEST_TERM:
         msg = "Новый срок должен быть в будущем, не дальше десяти лет."
-        raise InvalidInput(msg, "due")
+        raise InvalidInput(msg, field)
     return moment
+
+
+def _aim_at(work: Work, watcher: Viewer, task: Task, moment: datetime, reason: str) -> datetime | None:
+    """Give the task another term and keep the one before, with the reason; returns the one before."""
+    before, task.due_at = task.due_at, moment
+    change = TermChange(
+        task_id=task.id, old_due_at=before, new_due_at=moment, reason=reason, changed_at=work.now,
+        changed_by=watcher.person_id,
+    )  # fmt: skip
+    work.session.add(change)
+    return before
 
 
 def _clean_result(work: Work, task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
