@@ -19,10 +19,10 @@ from airflow.serialization.enums import Encoding
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
-from sqlalchemy import and_, select, tuple_, update
+from sqlalchemy import and_, select, true, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from include.process.scheme import PROCESS_TAG, scheme_body
+from include.process.scheme import PROCESS_TAG, RUN_PREFIX, scheme_body
 
 FINAL_TASK_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 UNFINISHED_RUNS = (DagRunState.QUEUED, DagRunState.RUNNING)
@@ -49,12 +49,14 @@ class RunState:
 
 
 def listeners(tag: str) -> list[Listener]:
-    """Return the parsed, not stale DAGs that carry a tag."""
+    """Return the parsed, not stale DAGs that carry a tag; ``run:<process>`` names one itself."""
+    named = tag.removeprefix(RUN_PREFIX) if tag.startswith(RUN_PREFIX) else None
     with create_session() as session:
         rows = session.execute(
             select(DagModel.dag_id, DagModel.is_paused)
             .join(DagTag, DagTag.dag_id == DagModel.dag_id)
-            .where(DagTag.name == tag, DagModel.is_stale.is_(False))
+            .where(DagTag.name == (PROCESS_TAG if named else tag), DagModel.is_stale.is_(False))
+            .where(DagModel.dag_id == named if named else true())
             .order_by(DagModel.dag_id)
         ).all()
         return [Listener(dag_id, bool(paused)) for dag_id, paused in rows]

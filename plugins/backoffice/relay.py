@@ -24,6 +24,7 @@ from backoffice import airflow_api, nudge
 from backoffice.declared import declared_listeners
 from include.process import engine
 from include.process.models import OutboxEvent
+from include.process.scheme import RUN_PREFIX
 from include.shared import clock
 from include.shared.db import engine as business_engine
 from include.shared.db import libpq_url
@@ -128,7 +129,8 @@ def relay_batch(limit: int = BATCH) -> int:
 
 def _relay(event: OutboxEvent) -> None:
     listening = {one.dag_id for one in airflow_api.listeners(event.listen_key)}
-    declared = {process for process, tags in declared_listeners().items() if event.listen_key in tags}
+    hears = {process: {*tags, f"{RUN_PREFIX}{process}"} for process, tags in declared_listeners().items()}
+    declared = {process for process, keys in hears.items() if event.listen_key in keys}
     for process in sorted(listening):
         scheme = airflow_api.declared_scheme(process)
         if scheme is None:

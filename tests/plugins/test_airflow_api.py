@@ -69,6 +69,14 @@ def test_paused_still_listens_and_stale_does_not(api: Any) -> None:
     assert api.listeners(LISTENS) == []
 
 
+def test_an_event_may_name_the_process_itself(api: Any) -> None:
+    """★11: the run of a reopened task's instance is that of this process, whoever else listens to its stage."""
+    assert api.listeners("run:every_word") == [api.Listener("every_word", paused=False)]
+    assert api.listeners("run:no_such") == []
+    set_dag(is_stale=True)
+    assert api.listeners("run:every_word") == []
+
+
 def test_the_scheme_is_read_from_the_serialized_process(api: Any) -> None:
     from airflow.dag_processing.dagbag import DagBag
 

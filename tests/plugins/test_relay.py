@@ -28,7 +28,7 @@ class FakeAirflow:
     """As much of Airflow as the relay sees."""
 
     listening: dict[str, list[str]] = field(default_factory=lambda: {LISTENS: ["goods"]})
-    declared: dict[str, str] = field(default_factory=lambda: {"goods": LISTENS})
+    declared: dict[str, frozenset[str]] = field(default_factory=lambda: {"goods": frozenset({LISTENS})})
     schemes: dict[str, Any] = field(default_factory=lambda: {"goods": SCHEME, "letters": SCHEME})
     runs: list[tuple[str, str]] = field(default_factory=list)
     asked: int = 0
@@ -89,7 +89,7 @@ def rows(business: Engine, table: str) -> int:
 
 def test_an_event_becomes_one_run_of_each_listener(airflow: FakeAirflow, business: Engine, event: Any) -> None:
     airflow.listening[LISTENS] = ["goods", "letters"]
-    airflow.declared["letters"] = LISTENS
+    airflow.declared["letters"] = frozenset({LISTENS})
     made = event(visit="visit-417")
     assert relay.relay_batch() == 1
     assert airflow.runs == [("goods", "deal-1-visit-417"), ("letters", "deal-1-visit-417")]
@@ -149,7 +149,7 @@ def test_an_unparsed_process_keeps_the_event_waiting(airflow: FakeAirflow, busin
 
 
 def test_parsed_listeners_do_not_wait_for_the_unparsed(airflow: FakeAirflow, business: Engine, event: Any) -> None:
-    airflow.declared["letters"] = LISTENS
+    airflow.declared["letters"] = frozenset({LISTENS})
     made = event()
     relay.relay_batch()
     assert airflow.runs == [("goods", "deal-1-visit-1")]
@@ -159,6 +159,38 @@ def test_parsed_listeners_do_not_wait_for_the_unparsed(airflow: FakeAirflow, bus
     relay.relay_batch()
     assert airflow.runs == [("goods", "deal-1-visit-1"), ("letters", "deal-1-visit-1")]
     assert state_of(business, made)[0] == "done"
+
+
+def test_an_event_that_names_a_process_starts_its_run_alone(airflow: FakeAirflow, business: Engine, event: Any) -> None:
+    """★11: the instance of a reopened task is made already; its run begins, whatever else listens to the stage."""
+    airflow.listening |= {LISTENS: ["goods", "letters"], "run:goods": ["goods"]}
+    airflow.declared["letters"] = frozenset({LISTENS})
+    made = event(listens="run:goods", visit="visit-1-again-1")
+    relay.relay_batch()
+    assert airflow.runs == [("goods", "deal-1-visit-1-again-1")]
+    assert state_of(business, made) == ("done", 0, None)
+
+
+def test_an_event_that_names_an_unparsed_process_waits(airflow: FakeAirflow, business: Engine, event: Any) -> None:
+    """★11: a reopened task's course must not be lost because its file is being read anew."""
+    made = event(listens="run:goods")
+    relay.relay_batch()
+    state, attempts, error = state_of(business, made)
+    assert (state, attempts, error) == ("pending", 0, f"{relay.NOT_PARSED}: goods")
+    airflow.listening["run:goods"] = ["goods"]
+    due_now(business)
+    relay.relay_batch()
+    assert airflow.runs == [("goods", "deal-1-visit-1")]
+
+
+def test_an_event_that_names_a_process_that_is_no_more_is_done(
+    airflow: FakeAirflow, business: Engine, event: Any
+) -> None:
+    """The reconciler then finds the instance without a run and ends it, with its reason."""
+    made = event(listens="run:gone")
+    relay.relay_batch()
+    assert state_of(business, made)[0] == "done"
+    assert airflow.runs == []
 
 
 def test_a_known_tag_without_a_scheme_is_not_parsed_yet(airflow: FakeAirflow, business: Engine, event: Any) -> None:
@@ -186,7 +218,7 @@ def test_a_passing_failure_is_tried_again(airflow: FakeAirflow, business: Engine
 def test_poison_goes_to_the_dead_letters_and_stops_nobody(airflow: FakeAirflow, business: Engine, event: Any) -> None:
     airflow.failures = {"letters": 1000}
     airflow.listening["on:field:ready_at"] = ["letters"]
-    airflow.declared["letters"] = "on:field:ready_at"
+    airflow.declared["letters"] = frozenset({"on:field:ready_at"})
     poison, good = event(listens="on:field:ready_at"), event()
     for _ in range(relay.DEAD_AFTER + 2):
         due_now(business)
