@@ -6,6 +6,7 @@ from sqlalchemy import ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from include.shared.db import Base, Id, Json, Moment
+from include.shared.search import search_index
 
 
 class Company(Base):
@@ -38,6 +39,9 @@ class Company(Base):
     responsible_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
     created_at: Mapped[Moment]
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+
+
+search_index("ix_company_search", Company.__table__.c.name)
 
 
 class Contact(Base):

@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from include.shared.db import Base, Id, Json, Moment, Money
+from include.shared.search import search_index
 
 
 class Funnel(Base):
@@ -77,6 +78,9 @@ class Deal(Base):
     created_at: Mapped[Moment]
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     closed_at: Mapped[datetime | None]
+
+
+search_index("ix_deal_search", Deal.__table__.c.title)
 
 
 class StageVisit(Base):

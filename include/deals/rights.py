@@ -116,6 +116,23 @@ def _allowed(deal: Deal, may: bool, what: str) -> Deal:
     return deal
 
 
+def tasks_visible_to(viewer: Viewer) -> ColumnElement[bool]:
+    """Return the condition on ``task`` that keeps what ``task_visible`` lets the viewer read."""
+    if sees_all(viewer):
+        return true()
+    mine = (viewer.person_id, *sorted(viewer.acts_for))
+    allowed: list[ColumnElement[bool]] = [
+        Task.executor_id.in_(mine),
+        Task.creator_id.in_(mine),
+        Task.id.in_(select(TaskObserver.task_id).where(TaskObserver.person_id.in_(mine))),
+        Task.case_id.in_(select(Deal.case_id).where(visible_to(viewer))),
+    ]
+    if viewer.led_departments:
+        led = select(Person.id).where(Person.department_id.in_(viewer.led_departments))
+        allowed.append(Task.executor_id.in_(led))
+    return or_(*allowed)
+
+
 def task_visible(session: Session, viewer: Viewer, task: Task) -> bool:
     """Say whether the viewer may read a task: takes part in it, leads its executor, or sees its deal."""
     mine = {viewer.person_id, *viewer.acts_for}

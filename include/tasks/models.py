@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from include.shared.db import Base, Id, Json, Moment
+from include.shared.search import search_index
 
 
 class Task(Base):
@@ -52,6 +53,9 @@ class Task(Base):
     closed_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     closed_for: Mapped[int | None] = mapped_column(ForeignKey("person.id"))  # whom the closer substituted
     close_reason: Mapped[str | None] = mapped_column(Text)
+
+
+search_index("ix_task_search", Task.__table__.c.title)
 
 
 class TaskObserver(Base):

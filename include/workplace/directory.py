@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 
 from include.companies.models import Company
 from include.companies.services import find_companies, get_company
 from include.deals.models import DealField, Funnel, Stage
+from include.notices.models import Notice
 from include.shared import clock
 from include.shared.models import Heartbeat, Setting
+from include.staff.absence import absences_of
+from include.staff.me import Preferences
 from include.staff.models import Department, Person
 from include.staff.services import names
 from include.workplace.shapes import (
@@ -24,6 +30,41 @@ from include.workplace.shapes import (
 from include.workplace.words import setting_in_words
 
 PEOPLE_SHOWN = 1000
+OFFICE = "Europe/Moscow"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What stands around every page of a person."""
+
+    company_name: str
+    preferences: Preferences
+    time_zone: str
+    unread: int
+
+
+@dataclass(frozen=True)
+class AbsenceLine:
+    """An absence as its owner sees it."""
+
+    id: int
+    begins_at: datetime
+    ends_at: datetime
+    substitute: str | None
+    reason: str
+    begun: bool
+
+
+def frame(session: Session, person_id: int | None, company_name: str) -> Frame:
+    """Return the frame of a page in one query; nobody is logged in without ``person_id``."""
+    named = select(Setting.value).where(Setting.code == "company_name").scalar_subquery()
+    unread = select(func.count()).where(Notice.person_id == person_id, Notice.read_at.is_(None)).scalar_subquery()
+    row = session.execute(
+        select(named.label("name"), Person.preferences, Person.time_zone, unread.label("unread"))
+        .select_from(select(literal(1)).subquery())
+        .outerjoin(Person, Person.id == person_id)
+    ).one()
+    return Frame(str(row.name or company_name), Preferences.of(row.preferences), row.time_zone or OFFICE, row.unread)
 
 
 def people(session: Session, *, department_id: int | None = None) -> list[PersonRow]:
@@ -46,6 +87,18 @@ def people(session: Session, *, department_id: int | None = None) -> list[Person
             department=department,
         )
         for one, department in session.execute(statement)
+    ]
+
+
+def absences(session: Session, person_id: int, now: datetime) -> list[AbsenceLine]:
+    """Return the present and coming absences of a person with the names of his substitutes."""
+    rows = absences_of(session, person_id, now)
+    known = names(session, {one.substitute_id for one in rows if one.substitute_id is not None})
+    return [
+        AbsenceLine(
+            one.id, one.begins_at, one.ends_at, known.get(one.substitute_id or 0), one.reason, one.begins_at <= now
+        )
+        for one in rows
     ]
 
 
@@ -76,7 +129,7 @@ def company_row(one: Company) -> CompanyRow:
 def funnels(session: Session) -> list[FunnelRow]:
     """Return all directions with their stages and fields, in order."""
     lines = session.scalars(select(Funnel).order_by(Funnel.position)).all()
-    stages = session.scalars(select(Stage).order_by(Stage.position)).all()
+    stages = session.scalars(select(Stage).where(Stage.active).order_by(Stage.position)).all()
     fields = session.scalars(select(DealField).order_by(DealField.position, DealField.code)).all()
     return [
         FunnelRow(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -13,7 +14,8 @@ from include.companies.services import create_company
 from include.deals import rights
 from include.deals import services as deals
 from include.deals.models import Deal, Stage, StageVisit
-from include.notices.services import mark_read
+from include.notices.services import mark_read, mark_unread
+from include.process import buttons
 from include.process.forms import start_form
 from include.process.models import ProcessCase
 from include.shared import once, settings
@@ -129,6 +131,11 @@ def give_task(work: Work, viewer: Viewer, task_id: int, person_id: int, reason: 
 def read_notices(work: Work, viewer: Viewer, notice_ids: list[int] | None = None) -> int:
     """Mark the viewer's notices (all, or these) as read; returns how many were unread."""
     return mark_read(work, viewer.person_id, notice_ids)
+
+
+def unread_notices(work: Work, viewer: Viewer, read_at: datetime) -> int:
+    """Take back one act of reading, named by its moment; returns how many are unread again."""
+    return mark_unread(work, viewer.person_id, read_at)
 
 
 def submit_form(

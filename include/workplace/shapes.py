@@ -412,6 +412,42 @@ class RequestPage(Shape):
     history: list[HistoryRow]
 
 
+class SearchPart(Shape):
+    """A piece of a title; ``found`` pieces are what the query asked for."""
+
+    text: str
+    found: bool
+
+
+class SearchHit(Shape):
+    """Something found: a deal, a counterparty or a task."""
+
+    kind: Literal["deals", "companies", "tasks"]
+    id: int
+    title: str
+    parts: list[SearchPart]
+    note: str
+    link: str
+    open: bool
+
+
+class SearchGroup(Shape):
+    """What was found of one kind."""
+
+    kind: Literal["deals", "companies", "tasks"]
+    title: str
+    hits: list[SearchHit]
+    has_more: bool
+
+
+class SearchResult(Shape):
+    """What a search found; groups without hits are left out."""
+
+    query: str
+    too_short: bool
+    groups: list[SearchGroup]
+
+
 class PersonRow(Shape):
     """A person who may receive work."""
 

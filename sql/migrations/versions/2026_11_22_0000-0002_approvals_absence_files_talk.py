@@ -14,6 +14,10 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+# what search looks through, and the signs that its parser must not read as parts of numbers, files or addresses
+SEARCHED = (("task", "title"), ("deal", "title"), ("company", "name"))
+SIGNS, SPACES = r"'-./:@_+&=~?#<>;,\«»ёЁ'", "'" + " " * 19 + "еЕ'"
+
 
 def upgrade() -> None:
     """Bring the schema forward."""
@@ -212,6 +216,12 @@ def upgrade() -> None:
     op.create_index("ix_task_approval_id", "task", ["approval_id"], postgresql_where=sa.text("approval_id IS NOT NULL"))
     op.create_foreign_key(op.f("fk_task_approval_id"), "task", "approval", ["approval_id"], ["id"])
     op.create_foreign_key(op.f("fk_task_closed_for"), "task", "person", ["closed_for"], ["id"])
+    for table, column in SEARCHED:
+        op.execute(
+            f"CREATE INDEX ix_{table}_search ON {table} USING gin"
+            f" ((to_tsvector('russian'::regconfig, translate({column}, {SIGNS}, {SPACES}))"
+            f" || to_tsvector('simple'::regconfig, translate({column}, {SIGNS}, {SPACES}))))"
+        )
     op.execute(
         "UPDATE deal SET debt = greatest(coalesce(amount, 0) - paid, 0), overpaid = greatest(paid - coalesce(amount, 0), 0)"
     )
@@ -219,6 +229,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take the schema back."""
+    for table, _ in SEARCHED:
+        op.drop_index(f"ix_{table}_search", table_name=table)
     op.drop_constraint(op.f("fk_task_closed_for"), "task", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_approval_id"), "task", type_="foreignkey")
     op.drop_column("task", "closed_for")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import AwareDatetime, BaseModel, Field
 
 from backoffice.ui.routes.api_common import (
     AnyValue,
@@ -21,6 +23,7 @@ from backoffice.ui.routes.api_common import (
     failures,
 )
 from backoffice.ui.security import AdminViewer, StaffViewer
+from include.notices import services as bell
 from include.process.forms import FORMS, may_start
 from include.shared import clock
 from include.shared.work import reading, transaction
@@ -51,10 +54,30 @@ class Chosen(Body):
     ids: Annotated[list[Number] | None, Field(max_length=1000)] = None
 
 
+class Read(BaseModel):
+    """How many notices were read, and the moment by which that can be taken back."""
+
+    count: int
+    at: datetime
+
+
+class TakenBack(Body):
+    """The moment of the reading to be taken back."""
+
+    at: AwareDatetime
+
+
 class HowMany(BaseModel):
     """How many rows changed."""
 
     count: int
+
+
+class Unread(BaseModel):
+    """How many notices are unread, and the id of the newest one (0 without any)."""
+
+    count: int
+    newest: int
 
 
 class NewValue(Body):
@@ -123,10 +146,31 @@ def notices(
 
 
 @router.post("/notices/read", tags=["Уведомления"], summary="Отметить прочитанными", responses=failures(403))
-def read_notices(viewer: StaffViewer, body: Chosen) -> HowMany:
+def read_notices(viewer: StaffViewer, body: Chosen) -> Read:
     """Mark notices as read."""
     with transaction(viewer.actor) as work:
-        return HowMany(count=services.read_notices(work, viewer, body.ids))
+        return Read(count=services.read_notices(work, viewer, body.ids), at=work.now)
+
+
+@router.post("/notices/unread", tags=["Уведомления"], summary="Вернуть непрочитанными", responses=failures(403))
+def unread_notices(viewer: StaffViewer, body: TakenBack) -> HowMany:
+    """Take back one act of reading."""
+    with transaction(viewer.actor) as work:
+        return HowMany(count=services.unread_notices(work, viewer, body.at))
+
+
+@router.get(
+    "/notices/unread", tags=["Уведомления"], summary="Сколько не прочитано", response_model=Unread,
+    responses=failures(),
+)  # fmt: skip
+def unread_mark(http: Request, viewer: StaffViewer) -> Response:
+    """Return what a bell needs to know; 304 while nothing has changed since the given ETag."""
+    with reading() as session:
+        count, newest = bell.unread_mark(session, viewer.person_id)
+    mark = {"ETag": f'W/"{count}-{newest}"'}
+    if http.headers.get("if-none-match") == mark["ETag"]:
+        return Response(status_code=304, headers=mark)
+    return JSONResponse(Unread(count=count, newest=newest).model_dump(), headers=mark)
 
 
 @router.get("/settings", tags=["Настройки"], summary="Настройки", responses=failures(403))

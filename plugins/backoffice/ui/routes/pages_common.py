@@ -18,10 +18,8 @@ from pydantic import BeforeValidator
 
 from backoffice.ui import format as written
 from backoffice.ui import security
-from include.notices import services as bell
 from include.shared import clock
 from include.shared.errors import BackofficeError, Conflict, Forbidden, GuardRefused, InvalidInput, NotFound
-from include.shared.settings import value_of
 from include.shared.work import reading
 from include.staff.services import Viewer
 from include.workplace import day, directory
@@ -34,6 +32,7 @@ LONGEST_FLASH = 600
 LONGEST_QUERY = 200
 LARGEST_PAGE = 100_000
 COMPANY_NAME = "Бэк-офис"
+BELL_SHOWN = 6
 TEMPLATES = FilePath(__file__).resolve().parents[1] / "templates"
 
 
@@ -91,15 +90,17 @@ def page(
     flash = _flash_of(request)
     frame: dict[str, Any] = {
         "viewer": viewer, "active": active, "nav": _navigation(viewer), "flash": flash, "here": _here(request),
-        "csrf_input": _csrf_input(request), "company_name": COMPANY_NAME, "unread": 0, "bell": [],
+        "csrf_input": _csrf_input(request), "company_name": COMPANY_NAME, "unread": 0, "bell": [], "theme": "",
+        "my_zone": written.OFFICE_ZONE,
     }  # fmt: skip
     if not quick:
         with reading() as session:
             frame["now"] = clock.now(session)
-            frame["company_name"] = str(value_of(session, "company_name", COMPANY_NAME))
+            around = directory.frame(session, viewer.person_id if viewer else None, COMPANY_NAME)
+            frame |= {"company_name": around.company_name, "unread": around.unread}
             if viewer is not None:
-                frame["bell"] = day.notices(session, viewer, limit=6)
-                frame["unread"] = bell.unread_count(session, viewer.person_id)
+                frame |= {"theme": around.preferences.theme, "my_zone": around.time_zone}
+                frame["bell"] = day.notices(session, viewer, limit=BELL_SHOWN)
     html = environment().get_template(template).render({**frame, **context})
     response = HTMLResponse(html, status_code=status)
     if flash is not None:

@@ -17,6 +17,7 @@ from backoffice.ui.routes.pages_common import (
     RowId,
     address,
     done,
+    identity,
     local_address,
     page,
     page_number,
@@ -48,19 +49,44 @@ def my_day(request: Request, viewer: StaffViewer, view: str = "mine", page_: Pag
 
 
 @router.get("/notices")
-def notices(request: Request, viewer: StaffViewer) -> Response:
-    """Show everything a person was told, newest first."""
+def notices(request: Request, viewer: StaffViewer, before: str = "", undo: str = "") -> Response:
+    """Show what a person was told, newest first; ``undo`` offers to take the last reading back."""
     with reading() as session:
-        rows = day.notices(session, viewer, limit=NOTICES_SHOWN)
-    return page(request, viewer, "notices.html", notices=rows)
+        rows = day.notices(session, viewer, limit=NOTICES_SHOWN + 1, before_id=identity(before))
+    shown = rows[:NOTICES_SHOWN]
+    older = shown[-1].id if len(rows) > NOTICES_SHOWN else None
+    return page(
+        request, viewer, "notices.html", notices=shown, older=older, earlier=bool(before),
+        undo=undo if _moment(undo) else "",
+    )  # fmt: skip
+
+
+@router.get("/notices/bell")
+def bell(request: Request, viewer: StaffViewer) -> Response:
+    """Return the inside of the bell: what an open page shows without being loaded anew."""
+    return page(request, viewer, "_bell.html")
 
 
 @router.post("/notices/read")
 def read_all(request: Request, viewer: StaffViewer, form: Form) -> Response:
-    """Mark all notices of the person as read."""
+    """Mark all notices of the person as read; the page of notices offers to take it back."""
     with transaction(viewer.actor) as work:
-        services.read_notices(work, viewer)
-    return done(request, local_address(form.get("back"), f"{ROOT}/notices"))
+        read = services.read_notices(work, viewer)
+        at = work.now.isoformat()
+    back = local_address(form.get("back"), f"{ROOT}/notices")
+    if read and back.partition("?")[0] == f"{ROOT}/notices":
+        back = address("/notices", undo=at)
+    return done(request, back)
+
+
+@router.post("/notices/unread")
+def unread(request: Request, viewer: StaffViewer, form: Form) -> Response:
+    """Take the last reading of notices back."""
+    at = _moment(form.get("at", ""))
+    if at is not None:
+        with transaction(viewer.actor) as work:
+            services.unread_notices(work, viewer, at)
+    return done(request, f"{ROOT}/notices")
 
 
 @router.post("/notices/{notice_id}/open")
@@ -71,6 +97,14 @@ def open_notice(request: Request, viewer: StaffViewer, notice_id: RowId) -> Resp
         seen = next((one for one in day.notices(work.session, viewer, limit=1, before_id=notice_id + 1)), None)
     link = seen.link if seen is not None and seen.id == notice_id else None
     return done(request, local_address(link, f"{ROOT}/notices"))
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def _summary(shown: MyDay) -> str:

@@ -88,7 +88,7 @@ def board(
 @router.get("/deals")
 def deals(
     request: Request, viewer: StaffViewer, q: str = "", who: str = "all", funnel: str = "", stage: str = "",
-    page_: PageNumber = "1",
+    company: str = "", page_: PageNumber = "1",
 ) -> Response:  # fmt: skip
     """Show the deals that the person may see, newest first."""
     who, query, number = who if who in SCOPES else "all", clean_query(q), page_number(page_)
@@ -98,18 +98,21 @@ def deals(
         funnel = funnel if funnel in {one.code for one in lines} else ""
         titles = {one.code: one.title for line in lines for one in line.stages}
         stage = stage if stage in titles else ""
+        of_company = identity(company)
+        filters = boards.DealFilter(query=query, mine=who == "mine", company_id=of_company)
         found = boards.deals_list(
-            session, viewer, now, filters=boards.DealFilter(query=query, mine=who == "mine"), funnel=funnel or None,
-            stage=stage or None, page=number,
-        )  # fmt: skip
+            session, viewer, now, filters=filters, funnel=funnel or None, stage=stage or None, page=number
+        )
+        company_name = directory.company(session, of_company).name if of_company else ""
+    kept = {"q": query, "who": who, "funnel": funnel, "stage": stage, "company": of_company, "page": number}
 
     def here(**new: Any) -> str:
-        return address("/deals", **{"q": query, "who": who, "funnel": funnel, "stage": stage, "page": number, **new})
+        return address("/deals", **{**kept, **new})
 
     return page(
-        request, viewer, "deals.html", active="deals", deals=found, q=query, top_query=query, who=who, funnel=funnel,
-        stage=stage, stage_title=titles.get(stage), funnels=lines, scopes=SCOPES.items(), now=now, address=here,
-        page_address=lambda at: here(page=at),
+        request, viewer, "deals.html", active="deals", deals=found, q=query, who=who, funnel=funnel, stage=stage,
+        stage_title=titles.get(stage), company=of_company, company_name=company_name, funnels=lines,
+        scopes=SCOPES.items(), now=now, address=here, page_address=lambda at: here(page=at),
     )  # fmt: skip
 
 

@@ -1,16 +1,120 @@
-// Comfort on top of pages that work without it: type-ahead, drag on the board, one submit per form.
+// Comfort on top of pages that work without it: type-ahead, dialogs, toasts, one submit per form.
 (function () {
   "use strict";
 
   function all(selector, root) { return Array.from((root || document).querySelectorAll(selector)); }
 
-  // --- theme -------------------------------------------------------------------------------------
+  // --- what the scripts of single pages share ------------------------------------------------------
+  function csrf() {
+    var input = document.querySelector("input[name=csrf]");
+    return input ? input.value : "";
+  }
+  function ask(method, address, body) {
+    return fetch(address, {
+      method: method,
+      credentials: "same-origin",
+      headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRF-Token": csrf() },
+      body: body === undefined ? undefined : JSON.stringify(body)
+    }).then(function (answer) {
+      return answer.json().catch(function () { return {}; }).then(function (data) {
+        if (answer.ok) return data;
+        var error = new Error(data.error || "Не получилось. Обновите страницу и повторите.");
+        error.missing = data.missing || [];
+        error.status = answer.status;
+        throw error;
+      });
+    });
+  }
+  function make(tag, className, text) {
+    var one = document.createElement(tag);
+    if (className) one.className = className;
+    if (text !== undefined) one.textContent = text;
+    return one;
+  }
+  // a message that goes by itself; while somebody points at it or has the keyboard in it, it stays
+  function toast(text, act, seconds) {
+    var one = make("div", "toast-line");
+    one.appendChild(make("span", "", text));
+    var left = seconds || 6, stays = false;
+    function leave() { clearInterval(timer); one.remove(); }
+    if (act) {
+      var button = make("button", "btn btn-sm", act.title);
+      button.type = "button";
+      button.addEventListener("click", function () { leave(); act.run(); });
+      one.appendChild(button);
+    }
+    var close = make("button", "toast-close", "×");
+    close.type = "button";
+    close.setAttribute("aria-label", "Убрать сообщение");
+    close.addEventListener("click", leave);
+    one.appendChild(close);
+    ["mouseenter", "focusin"].forEach(function (name) { one.addEventListener(name, function () { stays = true; }); });
+    ["mouseleave", "focusout"].forEach(function (name) { one.addEventListener(name, function () { stays = false; }); });
+    var timer = setInterval(function () { if (!stays && --left <= 0) leave(); }, 1000);
+    document.querySelector("[data-toasts]").appendChild(one);
+    return one;
+  }
+  // a question or a refusal; <dialog> keeps the keyboard inside and gives it back afterwards
+  function dialog(question) {
+    return new Promise(function (resolve) {
+      var before = document.activeElement;
+      var box = make("dialog", "ask");
+      var title = make("h2", "ask-title", question.title);
+      title.id = "ask-title";
+      box.setAttribute("aria-labelledby", title.id);
+      box.appendChild(title);
+      if (question.text) box.appendChild(make("p", "ask-text", question.text));
+      if (question.items && question.items.length) {
+        var list = make("ul", "missing");
+        question.items.forEach(function (item) {
+          var line = make("li", "", item.text);
+          if (item.link) {
+            line.appendChild(document.createTextNode(" — "));
+            var link = make("a", "", "открыть");
+            link.href = item.link;
+            line.appendChild(link);
+          }
+          list.appendChild(line);
+        });
+        box.appendChild(list);
+      }
+      var buttons = make("div", "btn-list ask-buttons");
+      function add(text, className, value) {
+        var button = make("button", "btn " + className, text);
+        button.type = "button";
+        button.addEventListener("click", function () { box.close(value); });
+        buttons.appendChild(button);
+        return button;
+      }
+      if (question.yes) add(question.yes, question.tone || "btn-primary", "yes");
+      var no = add(question.no || "Отмена", question.yes ? "" : "btn-primary", "");
+      box.appendChild(buttons);
+      box.addEventListener("close", function () {
+        var answer = box.returnValue === "yes";
+        box.remove();
+        if (before && before.isConnected) before.focus();
+        resolve(answer);
+      });
+      document.body.appendChild(box);
+      box.showModal();
+      no.focus();
+    });
+  }
+  window.backoffice = { all: all, ask: ask, csrf: csrf, make: make, toast: toast, dialog: dialog };
+
+  // --- theme: the button chooses light or dark for good, «Мои настройки» knows «как на устройстве», too ------
   all("[data-theme-switch]").forEach(function (button) {
     button.hidden = false;
     button.addEventListener("click", function () {
-      var next = document.documentElement.getAttribute("data-bs-theme") === "dark" ? "light" : "dark";
-      document.documentElement.setAttribute("data-bs-theme", next);
+      var root = document.documentElement;
+      var next = root.getAttribute("data-bs-theme") === "dark" ? "light" : "dark";
+      root.setAttribute("data-bs-theme", next);
+      root.setAttribute("data-theme", next);
       try { localStorage.setItem("backoffice-theme", next); } catch (error) { /* private window: not kept */ }
+      fetch(button.dataset.themeSwitch, {
+        method: "POST", credentials: "same-origin", redirect: "manual", headers: { "X-CSRF-Token": csrf() },
+        body: new URLSearchParams({ theme: next })
+      }).catch(function () { toast("Тема сменилась только здесь: сервер не ответил."); });
     });
   });
 
@@ -50,7 +154,7 @@
   // --- a form is sent once -----------------------------------------------------------------------------
   document.addEventListener("submit", function (event) {
     var form = event.target;
-    if (form.method !== "post") return;
+    if (form.method !== "post" || event.defaultPrevented) return;
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "yes";
     all("button[type=submit], button:not([type])", form).forEach(function (button) {
@@ -132,7 +236,7 @@
       active = -1;
       status.textContent = found.length ? "Найдено: " + found.length : "Ничего не найдено";
     }
-    function ask() {
+    function lookUp() {
       var text = input.value.trim();
       if (text.length < 2) { close(); status.textContent = ""; return; }
       var mine = ++asked;
@@ -149,7 +253,7 @@
       hidden.value = "";
       box.classList.remove("is-chosen");
       clearTimeout(timer);
-      timer = setTimeout(ask, 180);
+      timer = setTimeout(lookUp, 180);
     });
     input.addEventListener("keydown", function (event) {
       if (list.hidden) return;
@@ -159,46 +263,6 @@
       else if (event.key === "Escape") { close(); }
     });
     input.addEventListener("blur", function () { setTimeout(close, 120); });
-  });
-
-  // --- board: drag a card to another column; the card's own form is what moves it -----------------------
-  all("[data-board]").forEach(function (board) {
-    var dragged = null;
-    all("[data-card]", board).forEach(function (card) {
-      if (!card.querySelector("form[data-move]")) return;
-      card.draggable = true;
-      card.addEventListener("dragstart", function (event) {
-        dragged = card;
-        event.dataTransfer.effectAllowed = "move";
-        event.dataTransfer.setData("text/plain", card.dataset.card);
-        card.classList.add("is-dragged");
-      });
-      card.addEventListener("dragend", function () {
-        dragged = null;
-        card.classList.remove("is-dragged");
-        all(".is-target", board).forEach(function (column) { column.classList.remove("is-target"); });
-      });
-    });
-    all("[data-stage]", board).forEach(function (column) {
-      column.addEventListener("dragover", function (event) {
-        if (!dragged || dragged.closest("[data-stage]") === column) return;
-        event.preventDefault();
-        column.classList.add("is-target");
-      });
-      column.addEventListener("dragleave", function (event) {
-        if (!column.contains(event.relatedTarget)) column.classList.remove("is-target");
-      });
-      column.addEventListener("drop", function (event) {
-        if (!dragged) return;
-        event.preventDefault();
-        var form = dragged.querySelector("form[data-move]");
-        form.querySelector("select[name=stage]").value = column.dataset.stage;
-        form.requestSubmit();
-      });
-    });
-    // the phone shows one stage; bring its tab into view
-    var current = board.parentElement.querySelector("[data-stage-tabs] [aria-current]");
-    if (current) current.scrollIntoView({ block: "nearest", inline: "center" });
   });
 
   // --- leaving a page with unsaved input ------------------------------------------------------------------

@@ -1,13 +1,19 @@
 // Sets the colour theme before the first paint: the person's choice, else that of the device.
 (function () {
   "use strict";
-  var stored = null;
-  try { stored = localStorage.getItem("backoffice-theme"); } catch (error) { stored = null; }
+  var root = document.documentElement;
   var dark = window.matchMedia("(prefers-color-scheme: dark)");
+  var chosen = root.getAttribute("data-theme");
+  try {
+    // pages without a person behind them (login, failures) remember what the last one had
+    if (chosen) localStorage.setItem("backoffice-theme", chosen);
+    else chosen = localStorage.getItem("backoffice-theme");
+  } catch (error) { /* private window: not kept */ }
   function apply() {
-    document.documentElement.setAttribute("data-bs-theme", stored || (dark.matches ? "dark" : "light"));
+    var theme = root.getAttribute("data-theme") || chosen;
+    root.setAttribute("data-bs-theme", theme === "light" || theme === "dark" ? theme : dark.matches ? "dark" : "light");
   }
   apply();
   dark.addEventListener("change", apply);
-  document.documentElement.classList.add("js");
+  root.classList.add("js");
 })();
