@@ -349,8 +349,8 @@ def stage_sensor(step: StepContext) -> Answer:
 
 
 def _newer_of_topic(step: StepContext) -> Task | None:
-    """Return a task of the topic that was given after those this step follows."""
-    last = max([row.task_id or 0 for row in step.before], default=0)
+    """Return a task of the topic that was given after those of this process."""
+    last = max([row.task_id or 0 for row in step.steps.values()], default=0)
     newer = select(Task).where(Task.case_id == step.case.id, Task.topic == step.spec["gives_way_to"], Task.id > last)
     return step.work.session.scalars(newer.limit(1)).first()
 

@@ -110,6 +110,12 @@ def give_deal(work: Work, viewer: Viewer, deal_id: int, person_id: int, reason: 
     return deals.change_responsible(work, deal_id, person_id, reason)
 
 
+def press_button(work: Work, viewer: Viewer, deal_id: int, process: str) -> None:
+    """Start a process of a deal by the button on its card (R002-61): whoever may change the deal."""
+    _editable(work, viewer, deal_id)
+    buttons.press(work, deals.get_deal(work, deal_id), process)
+
+
 def close_task(work: Work, viewer: Viewer, task_id: int, values: Mapping[str, Any] | None = None) -> Task:
     """Close a task with its result; GuardRefused lists what is missing, for everybody."""
     _seen_task(work, viewer, task_id)

@@ -20,8 +20,9 @@ from include.notices.models import Notice
 from include.process import engine
 from include.process.models import OutboxEvent, ProcessInstance, StepAim, StepState
 from include.process.reading import Violation, violations
+from include.process.reopen import reopen_task
 from include.process.rules import Condition, MomentRef, TermRef
-from include.process.scheme import scheme_body
+from include.process.scheme import RUN_PREFIX, scheme_body
 from include.reference.services import load_reference
 from include.shared import clock
 from include.shared.work import PROCESS, Actor, reading, transaction
@@ -152,6 +153,10 @@ class Process:
                 watching = [a for a in self.specs.values() if a["word"] == "Alarm" and a["of"] == one]
                 spec["alarms"] = [{"tell": a["tell"], "at": a["at"]} for a in watching]
 
+    def hears(self, key: str) -> bool:
+        """Say whether an event under this key begins the process."""
+        return key == self.listens
+
     @property
     def scheme(self) -> dict[str, Any]:
         steps = [(one, self.upstream[one], spec) for one, spec in self.specs.items()]
@@ -218,6 +223,13 @@ class Driver:
         self.settle()
         return closed
 
+    def reopen(self, of_task: Task, by: str | None = None, reason: str = "закрыта по ошибке") -> Task:
+        watcher = self.company.viewer(by or self.company.login(of_task.executor_id))
+        with transaction(watcher.actor) as work:
+            opened = reopen_task(work, watcher, of_task.id, reason)
+        self.settle()
+        return opened
+
     def at(self, moment: str | datetime) -> None:
         """Let the clock come to a moment (Moscow time)."""
         to = datetime.fromisoformat(moment).replace(tzinfo=MOSCOW) if isinstance(moment, str) else moment
@@ -246,7 +258,7 @@ class Driver:
             ).all()
         for event, key in pending:
             for process in self.processes:
-                if process.listens == key:
+                if process.hears(key) or key == f"{RUN_PREFIX}{process.id}":
                     engine.begin(event, process.id, process.scheme)
             with transaction(PROCESS) as work:
                 work.session.get_one(OutboxEvent, event).state = "done"
