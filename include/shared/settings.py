@@ -59,7 +59,7 @@ def change(work: Work, code: str, value: Any) -> None:
     """
     row = _locked(work, code)
     check_value(row.kind, value)
-    if row.kind == "role":
+    if row.kind == "role" and value != row.default:  # an empty one, where the default is «nobody in particular», too
         _check_role(work, value)
     if row.value == jsonable(value):
         return
