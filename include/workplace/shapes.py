@@ -345,6 +345,15 @@ class CompanyRow(Shape):
     email: str | None
 
 
+class ButtonRow(Shape):
+    """A process that the deal's stage offers by a button; ``why_not`` says why it cannot be started now."""
+
+    process: str
+    title: str
+    explains: str
+    why_not: str | None
+
+
 class DealCard(Shape):
     """The card of a deal: fields, stage map, done / now / next with the one line, history."""
 
@@ -382,6 +391,7 @@ class DealCard(Shape):
     aims: list[AimRow]
     may_edit: bool
     may_move: bool
+    buttons: list[ButtonRow]
 
 
 class MovedDeal(DealCard):
@@ -477,3 +487,82 @@ class PartHealth(Shape):
     name: str
     instance: str
     age_seconds: float
+
+
+class FileVersionRow(Shape):
+    """One version of a file; ``link`` is the page that shows it."""
+
+    id: int
+    field: str
+    number: int
+    name: str
+    media_type: str
+    kind: str
+    size: int
+    size_words: str
+    content_hash: str
+    uploaded_at: datetime
+    uploaded_by: PersonRef | None
+    present: bool
+    link: str
+
+
+class FileField(Shape):
+    """A file field of a case with its versions, the newest first."""
+
+    code: str
+    title: str
+    may_upload: bool
+    upload_address: str
+    versions: list[FileVersionRow]
+
+
+class FilePreview(Shape):
+    """What of a file can be shown."""
+
+    kind: Literal["text", "table", "image", "pdf", "nothing"]
+    paragraphs: list[str]
+    rows: list[list[str]]
+    note: str
+    cut: bool
+
+
+class FilePage(Shape):
+    """A version of a file with its preview and the other versions."""
+
+    file: FileVersionRow
+    field_title: str
+    case_title: str
+    case_link: str | None
+    versions: list[FileVersionRow]
+    preview: FilePreview
+    may_upload: bool
+
+
+class TextPart(Shape):
+    """A piece of a paragraph that stayed, was taken out or was put in."""
+
+    kind: Literal["same", "removed", "added"]
+    text: str
+
+
+class ChangedParagraph(Shape):
+    """A paragraph of a comparison of two versions."""
+
+    kind: Literal["same", "removed", "added", "changed"]
+    parts: list[TextPart]
+
+
+class ComparisonPage(Shape):
+    """What changed between two versions; ``unread`` says why they cannot be compared."""
+
+    old: FileVersionRow
+    new: FileVersionRow
+    field_title: str
+    case_title: str
+    case_link: str | None
+    same_content: bool
+    unread: str | None
+    cut: bool
+    count: int
+    paragraphs: list[ChangedParagraph]
