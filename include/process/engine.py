@@ -23,8 +23,8 @@ from include.deals.models import Deal, Stage, StageVisit
 from include.process import forms, lifecycle
 from include.process.models import OutboxEvent, ProcessCase, ProcessInstance, ProcessScheme, StepAim, StepState
 from include.process.rules import unmet
-from include.process.scheme import REPEAT_PREFIX, repeat_setting
-from include.process.step import HUMAN_WORDS, Answer, Done, Fail, Skip, StepContext, Stop, Wait
+from include.process.scheme import HUMAN_WORDS, REPEAT_PREFIX, repeat_setting
+from include.process.step import Answer, Done, Fail, Skip, StepContext, Stop, Wait
 from include.process.words import WORDS
 from include.shared import clock, settings
 from include.shared.db import query_text

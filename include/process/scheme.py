@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 TASK_WORDS = frozenset({"EmployeeTask", "Confirm", "FormRequest"})
+APPROVAL_WORDS = frozenset({"Approval", "Rework"})
+HUMAN_WORDS = TASK_WORDS | APPROVAL_WORDS  # a person has something to do
 LISTEN_PREFIX = "on:"
 RUN_PREFIX = "run:"  # of an event that starts the run of an instance made already: run:<process>
 PROCESS_TAG = "процесс"

@@ -22,8 +22,6 @@ from include.staff.models import Person
 from include.tasks import core as task_core
 from include.tasks.models import Task
 
-APPROVAL_WORDS = frozenset({"Approval", "Rework"})
-HUMAN_WORDS = TASK_WORDS | APPROVAL_WORDS  # a person has something to do
 CALENDAR_TIME = WorkCalendar()  # enough for hours and days: nobody asks it which days work
 
 

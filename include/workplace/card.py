@@ -12,6 +12,7 @@ from include.companies.models import Company, Contact
 from include.deals import rights
 from include.deals.facts import deal_link
 from include.deals.models import Deal, DealField, Funnel, Stage, StageVisit
+from include.process import buttons
 from include.process.models import ProcessCase, ProcessInstance, ProcessScheme, StepAim, StepState
 from include.shared.errors import NotFound
 from include.shared.models import Audit
@@ -21,6 +22,7 @@ from include.workplace.directory import company_row, stage_row
 from include.workplace.lines import waits_of
 from include.workplace.shapes import (
     AimRow,
+    ButtonRow,
     DealCard,
     FieldValue,
     HistoryRow,
@@ -90,6 +92,10 @@ def deal_card(session: Session, viewer: Viewer, deal_id: int, now: datetime) -> 
         aims=_aims(session, case.id),
         may_edit=rights.may_edit(session, viewer, deal),
         may_move=rights.may_move(session, viewer, deal),
+        buttons=[
+            ButtonRow(process=one.process, title=one.button.title, explains=one.button.explains, why_not=one.why_not)
+            for one in buttons.offers(session, deal, stage.title)
+        ],
     )
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import RowMapping, Select, select, text
 from sqlalchemy.orm import Session
 
 from include.process.models import ProcessCase
+from include.process.scheme import HUMAN_WORDS
 from include.shared.db import query_text
 from include.staff.services import names
 from include.staff.stand_in import Away, away
 from include.workplace.shapes import PersonRef, WaitLine
 from include.workplace.words import local_moment
 
+KINDS: Mapping[str, Literal["alarm", "approval"]] = {
+    "Alarm": "alarm", "Repeat": "alarm", "Approval": "approval", "Rework": "approval",
+}  # fmt: skip
 WHO_MAY_MOVE = "его руководитель или администратор"
 
 
@@ -66,7 +71,7 @@ def _of_step(row: RowMapping, people: dict[int, str], absent: dict[int, Away], z
             step_title=row["title"], task_id=row["task_id"],
         )  # fmt: skip
     on = [PersonRef(id=one, name=people.get(one, f"№ {one}")) for one in row["waits_on"] or []]
-    is_task = row["word"] == "EmployeeTask"
+    is_task = row["word"] in HUMAN_WORDS
     until = row["moment"] or (row["due_at"] if is_task else None)
     overdue = is_task and until is not None and until <= now
     waits_for = row["waits_for"] or row["title"]
@@ -84,9 +89,10 @@ def _of_step(row: RowMapping, people: dict[int, str], absent: dict[int, Away], z
     if after:
         parts.append(f"дальше: {after}")
     return WaitLine(
-        kind="task" if is_task else "alarm" if row["word"] == "Alarm" else "sensor",
+        kind=KINDS.get(row["word"], "task" if is_task else "sensor"),
         text="; ".join(parts), waits_for=waits_for, on=on, until=until, overdue=overdue, comes_next=after,
         process=row["process"], step=row["step"], step_title=row["title"], task_id=row["task_id"],
+        approval_id=row["approval_id"],
     )  # fmt: skip
 
 

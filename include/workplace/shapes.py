@@ -60,7 +60,7 @@ class MissingItem(Shape):
 class WaitLine(Shape):
     """Why a case waits, on whom, until when, and what comes next; ``text`` is the whole line (★20)."""
 
-    kind: Literal["task", "sensor", "failed", "alarm", "starting", "manual", "closed"]
+    kind: Literal["task", "approval", "sensor", "failed", "alarm", "starting", "manual", "closed"]
     text: str
     waits_for: str
     on: list[PersonRef] = []
@@ -71,6 +71,7 @@ class WaitLine(Shape):
     step: str | None = None
     step_title: str | None = None
     task_id: int | None = None
+    approval_id: int | None = None
 
 
 class TaskRow(Shape):

@@ -27,7 +27,7 @@ WHERE task.state = 'open' AND task.instance_id IS NOT NULL
   AND NOT EXISTS (
       SELECT FROM step_state step
       JOIN process_instance instance ON instance.id = step.instance_id AND instance.state = 'live'
-      WHERE step.task_id = task.id AND step.state = 'waiting')
+      WHERE (step.task_id = task.id OR step.approval_id = task.approval_id) AND step.state = 'waiting')
 
 UNION ALL
 SELECT 'task_of_two_waits', task.case_id, 'задачу «' || task.title || '» ждут два шага: ' || task.key
@@ -42,7 +42,7 @@ SELECT 'wait_for_closed_task', step.case_id, 'шаг «' || step.title || '» н
 FROM step_state step
 JOIN task ON task.id = step.task_id
 JOIN process_case case_row ON case_row.id = step.case_id
-WHERE step.state = 'waiting' AND step.word = 'EmployeeTask' AND task.state <> 'open'
+WHERE step.state = 'waiting' AND step.word IN ('EmployeeTask', 'Confirm', 'FormRequest') AND task.state <> 'open'
 
 UNION ALL
 SELECT 'two_open_tasks_of_topic', case_id, 'две открытые задачи на тему ' || topic
@@ -54,7 +54,7 @@ HAVING count(*) > 1
 UNION ALL
 SELECT 'task_done_twice', case_id, 'за один заход дважды выполнена задача шага ' || min(key)
 FROM task
-WHERE state = 'done'
+WHERE state = 'done' AND kind <> 'fix'  -- each round of an approval has a fix of its own
 GROUP BY case_id, regexp_replace(key, '/[0-9]+$', '')
 HAVING count(*) > 1
 
@@ -150,6 +150,35 @@ WHERE task.instance_id IS NOT NULL AND NOT EXISTS (
     SELECT FROM audit
     WHERE audit.case_id = task.case_id AND audit.entity = 'task' AND audit.entity_id = task.id
       AND audit.action = needed.action)
+
+UNION ALL
+SELECT 'approval_asks_nobody', approval.case_id, 'согласование «' || approval.title || '» никого не спрашивает'
+FROM approval
+WHERE approval.state = 'open' AND NOT EXISTS (
+    SELECT FROM approval_seat seat
+    WHERE seat.approval_id = approval.id AND seat.round = approval.round AND seat.state = 'asked')
+
+UNION ALL
+SELECT 'approval_asks_after_its_end', approval.case_id, 'по согласованию «' || approval.title || '» ещё спрашивают'
+FROM approval_seat seat
+JOIN approval ON approval.id = seat.approval_id
+WHERE seat.state = 'asked' AND (approval.state <> 'open' OR seat.round <> approval.round)
+
+UNION ALL
+SELECT 'fix_is_not_one', approval.case_id, 'задач по замечаниям к «' || approval.title || '»: ' || count(task.id)
+FROM approval
+LEFT JOIN task ON task.approval_id = approval.id AND task.state = 'open'
+GROUP BY approval.id
+HAVING count(task.id) <> CASE approval.state WHEN 'rework' THEN 1 ELSE 0 END
+
+UNION ALL
+SELECT 'approval_without_wait', approval.case_id, 'согласование «' || approval.title || '» не ждёт ни один шаг'
+FROM approval
+WHERE approval.state IN ('open', 'rework') AND approval.instance_id IS NOT NULL
+  AND NOT EXISTS (
+      SELECT FROM step_state step
+      JOIN process_instance instance ON instance.id = step.instance_id AND instance.state = 'live'
+      WHERE step.approval_id = approval.id AND step.state = 'waiting')
 
 UNION ALL
 SELECT 'work_on_lost_deal', deal.case_id, 'у проигранной сделки осталась задача «' || task.title || '»'

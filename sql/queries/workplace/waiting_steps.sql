@@ -2,12 +2,13 @@
 -- step, an alarm. Called by include/workplace/lines.py (board, card, lists).
 SELECT
     step.id, step.case_id, step.step, step.word, step.title, step.state, step.reason, step.waits_for, step.waits_on,
-    step.moment, step.comes_next, step.task_id, instance.process, instance.visit,
+    coalesce(step.moment, asked.due_at) AS moment, step.comes_next, step.task_id, step.approval_id,
+    instance.process, instance.visit,
     task.due_at, task.executor_id, task.state AS task_state, following.title AS next_stage,
     CASE
         WHEN step.state <> 'waiting' THEN 2
-        WHEN step.word = 'EmployeeTask' THEN 0
-        WHEN step.word = 'Alarm' THEN 3
+        WHEN step.word IN ('EmployeeTask', 'Confirm', 'FormRequest', 'Approval', 'Rework') THEN 0
+        WHEN step.word IN ('Alarm', 'Repeat') THEN 3
         ELSE 1
     END AS rank
 FROM (
@@ -21,6 +22,10 @@ FROM (
 JOIN step_state step ON step.id = found.id
 JOIN process_instance instance ON instance.id = step.instance_id
 LEFT JOIN task ON task.id = step.task_id
+LEFT JOIN LATERAL (
+    SELECT min(seat.due_at) AS due_at FROM approval_seat seat
+    WHERE seat.approval_id = step.approval_id AND seat.state = 'asked'
+) asked ON true
 LEFT JOIN deal ON deal.case_id = step.case_id
 LEFT JOIN LATERAL (
     SELECT ahead.title
@@ -30,4 +35,4 @@ LEFT JOIN LATERAL (
     ORDER BY ahead.position
     LIMIT 1
 ) following ON true
-ORDER BY step.case_id, rank, coalesce(step.moment, task.due_at) NULLS LAST, step.id
+ORDER BY step.case_id, rank, coalesce(step.moment, asked.due_at, task.due_at) NULLS LAST, step.id

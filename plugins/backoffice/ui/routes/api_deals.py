@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from backoffice.ui.routes.api_common import (
@@ -152,6 +152,15 @@ def possible_moves(viewer: StaffViewer, deal_id: RowId) -> list[MoveRow]:
     """Return the other stages of the direction with what warns and what forbids, and whether the viewer may move."""
     with reading() as session:
         return moves.moves_of(session, viewer, deal_id)
+
+
+@router.post("/{deal_id}/processes/{process}", summary="Запустить процесс кнопкой", responses=failures(403, 404, 409))
+def press(viewer: StaffViewer, deal_id: RowId, process: Annotated[Text, Path(max_length=100)]) -> DealCard:
+    """Start a process that the deal's stage offers (``buttons`` of the card); 409 when it runs already."""
+    with transaction(viewer.actor) as work:
+        services.press_button(work, viewer, deal_id, process)
+        work.session.flush()
+        return card.deal_card(work.session, viewer, deal_id, work.now)
 
 
 @router.post("/{deal_id}/responsible", summary="Сменить ответственного", responses=failures(403, 404))

@@ -171,6 +171,19 @@ def fields(request: Request, viewer: StaffViewer, deal_id: RowId, form: Form) ->
     return done(request, f"{ROOT}/deals/{deal_id}", said, kind="ok" if stored else "warning")
 
 
+@router.post("/deals/{deal_id}/processes/{process}")
+def press(request: Request, viewer: StaffViewer, deal_id: RowId, process: str) -> Response:
+    """Start a process by the button on the card; a refusal stands beside the button."""
+    try:
+        with transaction(viewer.actor) as work:
+            services.press_button(work, viewer, deal_id, process)
+    except NotFound:
+        raise
+    except BackofficeError as error:
+        return _show(request, viewer, deal_id, Errors.of(error, "button", set()))
+    return done(request, f"{ROOT}/deals/{deal_id}", "Процесс запущен.")
+
+
 @router.post("/deals/{deal_id}/responsible")
 def responsible(request: Request, viewer: StaffViewer, deal_id: RowId, form: Form) -> Response:
     """Give the deal to another person with a reason."""
