@@ -490,6 +490,7 @@ def _own(work: Work, approval: Approval, seat: ApprovalSeat) -> list[int]:
 def _tell_asked(work: Work, approval: Approval, seat: ApprovalSeat, told: list[int]) -> None:
     case = work.session.get_one(ProcessCase, approval.case_id)
     again = f", круг {approval.round}" if approval.round > 1 else ""
+    again += ", файл заменён" if seat.attempt > 1 else ""
     text = f"Ждёт вашего решения: «{approval.title}»{again}, {case.title}"
     _tell(work, approval, told, text, f"seat-{seat.id}/asked")
 

@@ -52,7 +52,7 @@ def may_see(session: Session, viewer: Viewer, approval: Approval, now: datetime)
 
 
 def takes_part(session: Session, viewer: Viewer, approval: Approval, now: datetime) -> bool:
-    """Say whether the viewer decides a seat now, decided one, or one was his own to decide."""
+    """Say whether the viewer decides a seat of this round, decided one ever, or one was his own to decide."""
     me = viewer.person_id
     his = select(ApprovalSeat.id).where(
         ApprovalSeat.approval_id == approval.id,
@@ -60,8 +60,8 @@ def takes_part(session: Session, viewer: Viewer, approval: Approval, now: dateti
     )
     if session.scalar(his.limit(1)) is not None:
         return True
-    asked = core.asked_seats(session, approval.id)
-    return any(me in core.deciders(session, seat, approval, now) for seat in asked)
+    seats = core.round_seats(session, approval)
+    return any(me in core.deciders(session, seat, approval, now) for seat in seats)
 
 
 def _keys(session: Session, viewer: Viewer, limit: int, offset: int) -> dict[str, object]:

@@ -39,6 +39,17 @@ PLANTED = {
     "task_without_audit": "UPDATE task SET state = 'withdrawn' WHERE case_id = :case",
     "work_on_lost_deal": """UPDATE deal SET closed_at = '2030-01-01', stage_id = (
         SELECT id FROM stage WHERE kind = 'lost' AND funnel_code = 'goods') WHERE id = :deal""",
+    "approval_asks_nobody": """INSERT INTO approval (key, case_id, step, title, term, created_at)
+        VALUES ('asks-nobody', :case, 'x', 'x', '{}', now())""",
+    "approval_asks_after_its_end": """WITH one AS (
+            INSERT INTO approval (key, case_id, step, title, term, created_at, state)
+            VALUES ('over', :case, 'x', 'x', '{}', now(), 'approved') RETURNING id)
+        INSERT INTO approval_seat (approval_id, round, position, title, address, holder, state)
+        SELECT id, 1, 1, 'x', 'head', 'person:1', 'asked' FROM one""",
+    "fix_is_not_one": """INSERT INTO approval (key, case_id, step, title, term, created_at, state)
+        VALUES ('no-fix', :case, 'x', 'x', '{}', now(), 'rework')""",
+    "approval_without_wait": """INSERT INTO approval (key, case_id, step, title, term, created_at, instance_id)
+        SELECT 'no-wait', :case, 'x', 'x', '{}', now(), id FROM process_instance WHERE case_id = :case""",
     "task_of_two_waits": "UPDATE step_state SET task_id = (SELECT max(id) FROM task) WHERE case_id = :case",
 }
 
