@@ -129,6 +129,7 @@ def test_demo_keeps_what_staff_changed(database: Engine, prepared: list[Path]) -
     with transaction(SYSTEM) as work:
         ivanova = work.session.scalars(select(Account).where(Account.login == "ivanova")).one()
         admin.set_account(work, ivanova.person_id, "ivanova.m", "another-word")
+        admin.take_role(work, "manager", ivanova.person_id)
         admin.deactivate_person(work, ivanova.person_id, "уволилась")
     before = _everything(database)
     assert demo([]) == 0

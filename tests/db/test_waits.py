@@ -12,6 +12,7 @@ from include.shared import clock, settings
 from include.shared.calendar import set_day
 from include.shared.work import reading, transaction
 from include.staff import admin
+from include.staff.models import Person
 from include.tasks import services as tasks
 from tests.db.driver import MOSCOW, QUOTE, Driver, alarm, notice, on_stage, task
 
@@ -279,7 +280,7 @@ def test_whoever_works_here_no_more_is_not_told(driver: Driver) -> None:
         gone = admin.add_person(work, last_name="Бывший", first_name="Иван").id
         driver.company.people["gone"] = gone
         admin.give_role(work, "product_manager", gone)
-        admin.deactivate_person(work, gone)
+        work.session.get_one(Person, gone).active = False
     driver.move(deal, QUOTE)
     assert sorted(driver.told("Произошло")) == ["manager", "product"]
 
