@@ -26,7 +26,7 @@ from include.process import lifecycle
 from include.process.models import ProcessCase, ProcessInstance, ProcessScheme, StepState
 from include.process.rules import fields_of
 from include.process.scheme import RUN_PREFIX, TASK_WORDS
-from include.process.words import WORDS
+from include.process.words import JOINS, WORDS
 from include.shared.errors import Conflict, InvalidInput
 from include.shared.work import Work
 from include.staff.models import Person
@@ -56,6 +56,7 @@ class _Course:
     task: Task
     instance: ProcessInstance
     rows: dict[str, StepState]
+    closed_at: datetime  # when the task was closed: it is open by the time that this is asked last
 
     @cached_property
     def steps(self) -> list[dict[str, Any]]:
@@ -101,9 +102,9 @@ class _Course:
 
     def joins_as_done(self, task: Task) -> bool:
         """Say whether a done task behind is no consequence of a person: it closed itself, or was done before."""
-        if task.state != "done" or task.closed_at is None or self.task.closed_at is None:
+        if task.state != "done" or task.closed_at is None:
             return False
-        return (task.evidence is not None and task.result is None) or task.closed_at < self.task.closed_at
+        return (task.evidence is not None and task.result is None) or task.closed_at < self.closed_at
 
 
 def preview(session: Session, task: Task, now: datetime) -> Preview:
@@ -215,10 +216,10 @@ def _course(session: Session, task: Task) -> _Course | None:
         .order_by(ProcessInstance.id.desc())
         .limit(1)
     ).first()
-    if instance is None:
+    if instance is None or task.closed_at is None:
         return None
     rows = session.scalars(select(StepState).where(StepState.instance_id == instance.id)).all()
-    return _Course(session, task, instance, {row.step: row for row in rows})
+    return _Course(session, task, instance, {row.step: row for row in rows}, task.closed_at)
 
 
 def _check_visit(course: _Course) -> None:
@@ -338,16 +339,14 @@ def _begin_again(work: Work, course: _Course, because: str) -> None:
     if old.state == "live":
         old.state, old.reason, old.ended_at = "ended", because, work.now
     session.flush()  # one live instance of a process per case: the old one must be over first
-    new = _again(work, old)
+    joins = [one.id for one in course.tasks_behind.values() if course.joins_as_done(one)]
+    new = _again(work, old, joins)
     carried = [row for row in course.rows.values() if row.step not in course.anew and row is not course.own]
     for row in carried:
         if row.state in lifecycle.UNFINISHED_STATES:
             row.instance_id = new.id  # with its aims, and with what a repetition has counted
         else:
-            session.add(_copy(row, new, row.ended_at))
-    for step, one in course.tasks_behind.items():
-        if course.rows[step].state == "done" and course.joins_as_done(one):
-            session.add(_copy(course.rows[step], new, work.now))
+            session.add(_copy(row, new))
     session.add(_waiting(course.own, new))
     _hand_over(work, old, new)
     course.task.instance_id = new.id
@@ -360,7 +359,7 @@ def _begin_again(work: Work, course: _Course, because: str) -> None:
     )
 
 
-def _again(work: Work, old: ProcessInstance) -> ProcessInstance:
+def _again(work: Work, old: ProcessInstance, joins: list[int]) -> ProcessInstance:
     visit = AGAIN.sub("", old.visit)
     same = (ProcessInstance.process == old.process) & (ProcessInstance.case_id == old.case_id)
     earlier = select(func.count()).where(same, ProcessInstance.visit.startswith(f"{visit}-again-", autoescape=True))
@@ -374,7 +373,7 @@ def _again(work: Work, old: ProcessInstance) -> ProcessInstance:
         state="live",
         stage_id=old.stage_id,
         head_id=old.head_id,
-        payload={**old.payload, "reopened_from": old.id},
+        payload={**old.payload, "reopened_from": old.id, JOINS: sorted({*old.payload.get(JOINS, []), *joins})},
         started_at=work.now,
         left_at=_left_at(work.session, old),
     )
@@ -390,9 +389,8 @@ def _left_at(session: Session, instance: ProcessInstance) -> datetime | None:
     return session.scalar(select(StageVisit.left_at).where(StageVisit.id == instance.payload["visit_id"]))
 
 
-def _copy(row: StepState, new: ProcessInstance, ended_at: datetime | None) -> StepState:
-    kept = {name: getattr(row, name) for name in COPIED}
-    kept |= {"state": row.state, "reason": row.reason, "result": row.result, "ended_at": ended_at}
+def _copy(row: StepState, new: ProcessInstance) -> StepState:
+    kept = {name: getattr(row, name) for name in (*COPIED, "state", "reason", "result", "ended_at")}
     return StepState(instance_id=new.id, waits_on=[], **kept)
 
 

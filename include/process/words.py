@@ -26,6 +26,7 @@ from include.tasks.models import Task, TermChange
 LOOK_FOR_PEOPLE_EVERY = timedelta(days=1)  # a safety net: whatever brings a person (role, field) tells the case
 TASK_KINDS = {"EmployeeTask": "task", "Confirm": "confirm", "FormRequest": "form"}
 DOES = {"task": "выполнит", "confirm": "подтвердит", "form": "заполнит", "fix": "устранит замечания"}
+JOINS = "joins"  # in an instance's payload: tasks of this very visit that are done and are not given anew (★11)
 NOT_NEEDED = "не понадобилось: задача закрыта или снята"
 
 
@@ -113,7 +114,7 @@ def _join_or_give(step: StepContext) -> Task | Stop | Wait:
     if open_one is not None and spec["reentry"] != "replace":
         return _join_open(step, open_one)
     done_one = next((task for task in earlier if task.state == "done"), None)
-    if done_one is not None and not _repeats(step):
+    if done_one is not None and (done_one.id in step.instance.payload.get(JOINS, []) or not _repeats(step)):
         step.row.task_id = done_one.id
         return done_one
     try:
