@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from include.companies.models import Company
@@ -17,7 +17,8 @@ from include.deals.facts import deal_link
 from include.deals.models import Deal, Funnel, Stage, StageVisit
 from include.shared.errors import NotFound
 from include.shared.names import like_pattern
-from include.staff.models import Person
+from include.shared.search import number_of
+from include.staff.models import Department, Person
 from include.staff.services import Viewer
 from include.tasks.models import Task
 from include.workplace.directory import funnels, stage_row
@@ -36,26 +37,39 @@ class DealFilter:
     responsible_id: int | None = None
     company_id: int | None = None
     mine: bool = False
+    department_id: int | None = None  # with all below it
+    company: str = ""  # a part of its name, or the beginning of its ИНН
+    overdue: bool = False  # has a task whose term is over
+    stuck_days: int | None = None  # stands on its stage for more days than this
+    sum_from: Decimal | None = None
+    sum_to: Decimal | None = None
 
-    def condition(self, viewer: Viewer) -> ColumnElement[bool]:
+    def condition(self, viewer: Viewer, now: datetime) -> ColumnElement[bool]:
         """Return the condition on ``deal``, rights included."""
         parts: list[ColumnElement[bool]] = [rights.visible_to(viewer)]
         if self.query.strip():
-            pattern = like_pattern(self.query)
-            by_company = select(Company.id).where(Company.search_key.like(pattern))
-            found: list[ColumnElement[bool]] = [
-                Deal.search_key.like(pattern),
-                Deal.company_id.in_(by_company),
-            ]
-            if self.query.strip().isdecimal() and len(self.query.strip()) <= 18:
-                found.append(Deal.id == int(self.query.strip()))
-            parts.append(or_(*found))
+            parts.append(_by_text(self.query.strip()))
         if self.responsible_id is not None:
             parts.append(Deal.responsible_id == self.responsible_id)
         if self.mine:
             parts.append(Deal.responsible_id == viewer.person_id)
         if self.company_id is not None:
             parts.append(Deal.company_id == self.company_id)
+        if self.department_id is not None:
+            parts.append(Deal.responsible_id.in_(_people_below(self.department_id)))
+        if self.company.strip():
+            parts.append(Deal.company_id.in_(_companies(self.company.strip())))
+        if self.overdue:
+            late = select(Task.case_id).where(Task.state == "open", Task.due_at <= now)
+            parts.append(Deal.case_id.in_(late))
+        if self.stuck_days is not None:
+            since = now - timedelta(days=self.stuck_days)
+            stays = select(StageVisit.deal_id).where(StageVisit.left_at.is_(None), StageVisit.entered_at < since)
+            parts += [Deal.id.in_(stays), Deal.closed_at.is_(None)]
+        if self.sum_from is not None:
+            parts.append(Deal.amount >= self.sum_from)
+        if self.sum_to is not None:
+            parts.append(Deal.amount <= self.sum_to)
         return and_(true(), *parts)
 
 
@@ -64,11 +78,57 @@ NO_FILTER = DealFilter()
 
 def board(
     session: Session, viewer: Viewer, funnel: str, now: datetime, *, filters: DealFilter = NO_FILTER,
-    per_column: int = CARDS_PER_COLUMN,
+    per_column: int = CARDS_PER_COLUMN, turned: str | None = None, page: int = 1,
 ) -> Board:  # fmt: skip
-    """Return the stages of a funnel (code or title) in order with counts, sums and the newest deals of each."""
+    """Return the stages of a funnel (code or title) in order with counts, sums and the newest deals of each.
+
+    The stage ``turned`` shows its ``page``, all others their first one.
+    """
     line = _funnel(session, funnel)
-    condition = and_(Deal.funnel_code == line.code, filters.condition(viewer))
+    stage_id = next((one.id for one in line.stages if one.code == turned), None)
+    condition = and_(Deal.funnel_code == line.code, filters.condition(viewer, now))
+    totals, ids = _ranked(session, condition, per_column, stage_id, page)
+    rows = _deal_rows(session, viewer, ids, now)
+    columns = []
+    for stage in line.stages:
+        count, amount = totals.get(stage.id, (0, Decimal(0)))
+        at = page if stage.id == stage_id else 1
+        shown = [one for one in rows if one.stage.id == stage.id]
+        columns.append(
+            BoardColumn(stage=stage, count=count, amount=amount, deals=shown, page=at, has_more=count > at * per_column)
+        )
+    return Board(funnel=line, columns=columns)
+
+
+def column(
+    session: Session, viewer: Viewer, funnel: str, stage: str, now: datetime, *, filters: DealFilter = NO_FILTER,
+    page: int = 1, per_column: int = CARDS_PER_COLUMN,
+) -> BoardColumn:  # fmt: skip
+    """Return one page of one stage of the board; NotFound for an unknown stage."""
+    line = _funnel(session, funnel)
+    row = next((one for one in line.stages if one.code == stage), None)
+    if row is None:
+        msg = f"В направлении «{line.title}» нет стадии «{stage}»."
+        raise NotFound(msg)
+    condition = and_(Deal.stage_id == row.id, filters.condition(viewer, now))
+    totals, ids = _ranked(session, condition, per_column, row.id, page)
+    count, amount = totals.get(row.id, (0, Decimal(0)))
+    return BoardColumn(
+        stage=row, count=count, amount=amount, deals=_deal_rows(session, viewer, ids, now), page=page,
+        has_more=count > page * per_column,
+    )  # fmt: skip
+
+
+def card_of(session: Session, viewer: Viewer, deal_id: int, now: datetime) -> DealRow:
+    """Return a deal as the board shows it; NotFound for one that the viewer may not see."""
+    rights.require_seen(session, viewer, deal_id)
+    return _deal_rows(session, viewer, [deal_id], now)[0]
+
+
+def _ranked(
+    session: Session, condition: ColumnElement[bool], per_column: int, turned: int | None, page: int
+) -> tuple[dict[int, tuple[int, Decimal]], list[int]]:
+    """Return count and sum of each stage, and the ids of the deals that are shown."""
     # the condition is answered once: for a head it looks through all tasks that he watches
     seen = select(Deal.id, Deal.stage_id, Deal.amount).where(condition).cte("seen").prefix_with("MATERIALIZED")
     place = func.row_number().over(partition_by=seen.c.stage_id, order_by=seen.c.id.desc())
@@ -77,17 +137,35 @@ def board(
     ranked = select(
         seen.c.id, seen.c.stage_id, place.label("place"), in_stage.label("deals"), their_sum.label("amount")
     ).subquery()
-    found = session.execute(select(ranked).where(ranked.c.place <= per_column)).all()
+    skipped = case((ranked.c.stage_id == turned, (page - 1) * per_column), else_=0)
+    shown = and_(ranked.c.place > skipped, ranked.c.place <= skipped + per_column)
+    # the first of each stage comes always: past the last page there is still a count
+    found = session.execute(select(ranked, shown.label("shown")).where(or_(shown, ranked.c.place == 1))).all()
     totals = {one.stage_id: (one.deals, one.amount or Decimal(0)) for one in found}
-    rows = _deal_rows(session, viewer, [one.id for one in found], now)
-    columns = []
-    for stage in line.stages:
-        count, amount = totals.get(stage.id, (0, Decimal(0)))
-        shown = [one for one in rows if one.stage.id == stage.id]
-        columns.append(
-            BoardColumn(stage=stage, count=count, amount=amount, deals=shown, page=1, has_more=count > len(shown))
-        )
-    return Board(funnel=line, columns=columns)
+    return totals, [one.id for one in found if one.shown]
+
+
+def _by_text(query: str) -> ColumnElement[bool]:
+    pattern = like_pattern(query)
+    by_company = select(Company.id).where(Company.search_key.like(pattern))
+    found: list[ColumnElement[bool]] = [Deal.search_key.like(pattern), Deal.company_id.in_(by_company)]
+    number = number_of(query)
+    if number is not None:
+        found.append(Deal.id == number)
+    return or_(*found)
+
+
+def _companies(text: str) -> Select[int]:
+    found: list[ColumnElement[bool]] = [Company.search_key.like(like_pattern(text))]
+    if text.isascii() and text.isdigit():
+        found.append(Company.inn.startswith(text))
+    return select(Company.id).where(or_(*found))
+
+
+def _people_below(department_id: int) -> Select[int]:
+    below = select(Department.id).where(Department.id == department_id).cte("below", recursive=True)
+    below = below.union(select(Department.id).join(below, Department.parent_id == below.c.id))
+    return select(Person.id).where(Person.department_id.in_(select(below.c.id)))
 
 
 def deals_list(
@@ -95,7 +173,7 @@ def deals_list(
     stage: str | None = None, live_only: bool = False, page: int = 1, per_page: int = PER_PAGE,
 ) -> Page[DealRow]:  # fmt: skip
     """Return a page of the deals that the viewer may see, newest first."""
-    condition = [filters.condition(viewer)]
+    condition = [filters.condition(viewer, now)]
     if funnel:
         line = _funnel(session, funnel)
         condition.append(Deal.funnel_code == line.code)

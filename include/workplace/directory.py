@@ -44,6 +44,14 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class DepartmentName:
+    """A department to choose from."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True)
 class AbsenceLine:
     """An absence as its owner sees it."""
 
@@ -100,6 +108,12 @@ def absences(session: Session, person_id: int, now: datetime) -> list[AbsenceLin
         )
         for one in rows
     ]
+
+
+def departments(session: Session) -> list[DepartmentName]:
+    """Return the departments by name."""
+    rows = session.execute(select(Department.id, Department.name).order_by(Department.name))
+    return [DepartmentName(id_, name) for id_, name in rows]
 
 
 def companies(session: Session, query: str = "", limit: int = 20) -> list[CompanyRow]:

@@ -43,7 +43,7 @@ def search(
     return SearchResult(query=query, too_short=False, groups=[one for one in groups if one.hits])
 
 
-def _deals(viewer: Viewer, _query: str, words: list[str], number: int | None) -> Select[Any]:
+def _deals(viewer: Viewer, _query: str, words: list[str], number: int | None) -> Select[*tuple[Any, ...]]:
     companies = select(Company.id).where(found_in(Company.name, words))
     # a union, not an «or»: each part has its own index
     found = [
@@ -68,7 +68,7 @@ def _deals(viewer: Viewer, _query: str, words: list[str], number: int | None) ->
     )
 
 
-def _companies(_viewer: Viewer, query: str, words: list[str], _number: int | None) -> Select[Any]:
+def _companies(_viewer: Viewer, query: str, words: list[str], _number: int | None) -> Select[*tuple[Any, ...]]:
     digits = query.strip()
     fits: list[ColumnElement[bool]] = [found_in(Company.name, words)]
     if digits.isascii() and digits.isdigit() and SHORTEST_INN <= len(digits) <= 12:
@@ -80,7 +80,7 @@ def _companies(_viewer: Viewer, query: str, words: list[str], _number: int | Non
     )
 
 
-def _tasks(viewer: Viewer, _query: str, words: list[str], number: int | None) -> Select[Any]:
+def _tasks(viewer: Viewer, _query: str, words: list[str], number: int | None) -> Select[*tuple[Any, ...]]:
     found = [select(Task.id).where(found_in(Task.title, words))]
     exact = Task.id == (number or 0)
     if number is not None:

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from backoffice.ui.routes import (
     pages_approvals,
+    pages_board,
     pages_day,
     pages_deals,
     pages_files,
@@ -31,6 +32,7 @@ PARTS = (
     pages_day,
     pages_tasks,
     pages_forms,
+    pages_board,
     pages_deals,
     pages_settings,
     pages_approvals,

@@ -1,13 +1,12 @@
-"""The board of a funnel, the list of deals and the card of a deal."""
+"""The list of deals and the card of a deal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
 from backoffice.ui import format as written
 from backoffice.ui.routes.pages_common import (
@@ -25,7 +24,7 @@ from backoffice.ui.routes.pages_common import (
     page_number,
     people_choices,
 )
-from backoffice.ui.security import StaffViewer, staff
+from backoffice.ui.security import StaffViewer
 from include.deals import rights
 from include.shared import clock
 from include.shared.errors import BackofficeError, Forbidden, InvalidInput, NotFound
@@ -38,51 +37,6 @@ from include.workplace.shapes import DealCard, FieldValue, HistoryRow, MoveRow, 
 
 router = APIRouter()
 SCOPES = {"mine": "Мои", "all": "Все"}
-
-
-@router.get("/board", dependencies=[Depends(staff)])
-def first_board() -> Response:
-    """Lead to the board of the first direction."""
-    with reading() as session:
-        lines = directory.funnels(session)
-    if not lines:
-        msg = "Направлений продаж ещё нет. Их заводит администратор."
-        raise NotFound(msg)
-    return RedirectResponse(f"{ROOT}/board/{lines[0].code}", status_code=303)
-
-
-@router.get("/board/{funnel}")
-def board(
-    request: Request,
-    viewer: StaffViewer,
-    funnel: str,
-    who: str = "all",
-    q: str = "",
-    stage: str = "",
-    person: str = "",
-) -> Response:
-    """Show the stages of a direction with their deals."""
-    who, query = who if who in SCOPES else "all", clean_query(q)
-    with reading() as session:
-        now = clock.now(session)
-        chosen = identity(person)
-        filters = boards.DealFilter(query=query, mine=who == "mine", responsible_id=chosen)
-        shown = boards.board(session, viewer, funnel, now, filters=filters)
-        lines = directory.funnels(session)
-        leads = viewer.is_admin or bool(viewer.led_departments)
-        people = {str(one.id): one.name for one in directory.people(session)} if leads else {}
-    codes = [one.stage.code for one in shown.columns]
-    first_filled = next((one.stage.code for one in shown.columns if one.count), codes[0] if codes else "")
-    kept = {"who": who, "q": query, "stage": stage if stage in codes else "", "person": chosen}
-    open_columns = [one for one in shown.columns if one.stage.kind == "open"]
-    return page(
-        request, viewer, "board.html", active="board", board=shown, funnels=lines, who=who, q=query, now=now,
-        scopes=SCOPES.items(), shown=stage if stage in codes else first_filled,
-        people=people, person=str(chosen or ""),
-        open_count=sum(one.count for one in open_columns),
-        open_sum=sum((one.amount for one in open_columns), Decimal(0)),
-        address=lambda **new: address(f"/board/{shown.funnel.code}", **{**kept, **new}),
-    )  # fmt: skip
 
 
 @router.get("/deals")
