@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from include.approvals.models import Approval, ApprovalSeat
+from include.approvals import inbox as approvals
+from include.approvals.models import Approval
 from include.deals import rights as deal_rights
 from include.deals.models import Deal
 from include.documents import rules
 from include.documents.models import FileVersion
 from include.documents.services import no_file, wanted_by
+from include.shared import clock
 from include.shared.errors import Forbidden, NotFound
 from include.staff.services import Viewer, is_over
 from include.tasks.models import Task
 
 
 def may_read_file(session: Session, viewer: Viewer, version: FileVersion) -> bool:
-    """Say whether the viewer may read a file: he sees its deal or task, or decides (or decided) about it (R002-64)."""
+    """Say whether the viewer may read a file: he sees its deal or task, or an approval of it (R002-64)."""
     if deal_rights.may_see_case(session, viewer, version.case_id):
         return True
     task_id = rules.task_of_field(version.field)
@@ -62,15 +64,6 @@ def require_upload(session: Session, viewer: Viewer, case_id: int, field: str) -
 
 
 def _decides(session: Session, viewer: Viewer, version: FileVersion) -> bool:
-    mine = (viewer.person_id, *sorted(viewer.acts_for))
-    named = [f"person:{one}" for one in mine]
-    keys = [*named, *(f"role:{one}" for one in sorted(viewer.roles))]
-    asked = and_(ApprovalSeat.state == "asked", or_(ApprovalSeat.holder.in_(keys), ApprovalSeat.fallback.in_(keys)))
-    statement = (
-        select(ApprovalSeat.id)
-        .join(Approval, Approval.id == ApprovalSeat.approval_id)
-        .where(Approval.case_id == version.case_id, Approval.field == version.field)
-        .where(or_(asked, ApprovalSeat.decided_by.in_(mine), ApprovalSeat.decided_for.in_(mine)))
-        .limit(1)
-    )
-    return session.scalar(statement) is not None
+    about = select(Approval).where(Approval.case_id == version.case_id, Approval.field == version.field)
+    now = clock.now(session)
+    return any(approvals.may_see(session, viewer, one, now) for one in session.scalars(about))

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from include.deals import services as deals
 from include.deals.models import Deal
 from include.deals.rules import clean_value
+from include.documents import services as documents
 from include.process.models import ProcessCase
 from include.shared.errors import Conflict, Forbidden, GuardRefused, InvalidInput, NotFound
 from include.shared.texts import storable
@@ -196,16 +197,19 @@ def _clean_result(work: Work, task: Task, values: Mapping[str, Any]) -> dict[str
     zone = work.session.get_one(ProcessCase, task.case_id).time_zone
     result: dict[str, Any] = {}
     for code, one in fields.items():
-        cleaned = clean_value(one["kind"], one["title"], {"choices": one.get("choices", {})}, values.get(code), zone)
+        if one["kind"] == "file":  # uploaded while the task is open: what lies there now is the result
+            cleaned = documents.result_value(work.session, task, one)
+        else:
+            options = {"choices": one.get("choices", {})}
+            cleaned = clean_value(one["kind"], one["title"], options, values.get(code), zone)
         if cleaned is None and one.get("required"):
             msg = f"Заполните «{one['title']}»."
             raise InvalidInput(msg, code)
         if cleaned is not None:
             result[code] = cleaned
-    bound = {
-        one["deal_field"]: result[code] for code, one in fields.items() if one.get("deal_field") and code in result
-    }
-    for code, one in fields.items():
+    typed = {code: one for code, one in fields.items() if one["kind"] != "file"}
+    bound = {one["deal_field"]: result[code] for code, one in typed.items() if one.get("deal_field") and code in result}
+    for code, one in typed.items():
         bound |= one.get("sets", {}).get(result.get(code), {})
     if bound:
         deal_id = work.session.scalar(select(Deal.id).where(Deal.case_id == task.case_id))

@@ -15,7 +15,7 @@ from include.documents import rights, rules, storage
 from include.documents import services as documents
 from include.documents.difference import compare
 from include.documents.models import FileVersion
-from include.documents.preview import preview
+from include.documents.preview import Preview, preview
 from include.process.models import ProcessCase
 from include.shared.errors import Conflict, InvalidInput, NotFound
 from include.shared.work import reading, transaction
@@ -89,52 +89,53 @@ def file_row(session: Session, viewer: Viewer, version_id: int) -> FileVersionRo
     return _row(session, version, is_present=newest is not None and newest.id == version.id)
 
 
-def file_content(session: Session, viewer: Viewer, version_id: int) -> tuple[FileVersionRow, BinaryIO]:
+def file_content(viewer: Viewer, version_id: int) -> tuple[FileVersionRow, BinaryIO]:
     """Return a version and its content, read through and found undamaged; the caller closes it."""
-    row = file_row(session, viewer, version_id)
+    with reading() as session:
+        row = file_row(session, viewer, version_id)
     return row, storage.open_whole(row.content_hash)
 
 
-def file_page(session: Session, viewer: Viewer, version_id: int) -> FilePage:
+def file_page(viewer: Viewer, version_id: int) -> FilePage:
     """Return a version with what of it can be shown and the other versions of its field."""
-    version = rights.require_read(session, viewer, version_id)
-    found = documents.versions(session, version.case_id, version.field)
-    rows = _rows(session, found)
-    with storage.open_whole(version.content_hash) as stream:
-        shown = preview(version.media_type, stream)
+    with reading() as session:
+        version = rights.require_read(session, viewer, version_id)
+        rows = _rows(session, documents.versions(session, version.case_id, version.field))
+        title, case, link = _whose(session, viewer, version)
+        may_upload = rights.may_upload(session, viewer, version.case_id, version.field)
+    shown = _preview(version)  # takes its time: no connection is held meanwhile
     return FilePage(
         file=next(one for one in rows if one.id == version.id),
-        field_title=_field_title(session, version),
-        case_title=session.get_one(ProcessCase, version.case_id).title,
-        case_link=_case_link(session, viewer, version),
+        field_title=title,
+        case_title=case,
+        case_link=link,
         versions=rows,
         preview=FilePreview(
             kind=shown.kind, paragraphs=shown.paragraphs, rows=shown.rows, note=shown.note, cut=shown.cut
         ),
-        may_upload=rights.may_upload(session, viewer, version.case_id, version.field),
+        may_upload=may_upload,
     )
 
 
-def comparison(session: Session, viewer: Viewer, version_id: int, older_id: int) -> ComparisonPage:
+def comparison(viewer: Viewer, version_id: int, older_id: int) -> ComparisonPage:
     """Return what changed between two versions of one field (★40); NotFound when they are not of one."""
-    new, old = (rights.require_read(session, viewer, one) for one in (version_id, older_id))
-    if (new.case_id, new.field) != (old.case_id, old.field):
-        raise NotFound(documents.no_file(older_id))
-    if old.number > new.number:
-        old, new = new, old
-    shown = []
-    for one in (old, new):
-        with storage.open_whole(one.content_hash) as stream:
-            shown.append(preview(one.media_type, stream))
-    old_row, new_row = _rows(session, [old, new])
+    with reading() as session:
+        new, old = (rights.require_read(session, viewer, one) for one in (version_id, older_id))
+        if (new.case_id, new.field) != (old.case_id, old.field):
+            raise NotFound(documents.no_file(older_id))
+        if old.number > new.number:
+            old, new = new, old
+        old_row, new_row = _rows(session, [old, new])
+        title, case, link = _whose(session, viewer, new)
+    shown = [_preview(one) for one in (old, new)]
     unread = next((one for one in shown if one.kind not in ("text", "table")), None)
     found = compare(shown[0].lines, shown[1].lines) if unread is None else None
     return ComparisonPage(
         old=old_row,
         new=new_row,
-        field_title=_field_title(session, new),
-        case_title=session.get_one(ProcessCase, new.case_id).title,
-        case_link=_case_link(session, viewer, new),
+        field_title=title,
+        case_title=case,
+        case_link=link,
         same_content=old.content_hash == new.content_hash,
         unread=(unread.note or "Сравнить можно только тексты и таблицы.") if unread is not None else None,
         cut=found is not None and (found.cut or any(one.cut for one in shown)),
@@ -220,6 +221,23 @@ def _shape(one: FileVersion, people: dict[int, str], *, is_present: bool) -> Fil
     )
 
 
+def _preview(version: FileVersion) -> Preview:
+    with storage.open_whole(version.content_hash) as stream:
+        return preview(version.media_type, stream)
+
+
+def _whose(session: Session, viewer: Viewer, version: FileVersion) -> tuple[str, str, str | None]:
+    """Return the titles of the field and the case, and the deal's card for whoever may see it.
+
+    An approver may be shown the file alone.
+    """
+    case = session.get_one(ProcessCase, version.case_id).title
+    deal = session.scalar(select(Deal.id).where(Deal.case_id == version.case_id))
+    seen = deal is not None and deal_rights.may_see(session, viewer, deal)
+    link = f"{deal_link(deal)}#field-{version.field}" if deal is not None and seen else None
+    return _field_title(session, version), case, link
+
+
 def _field_title(session: Session, version: FileVersion) -> str:
     definition = session.get(DealField, version.field)
     if definition is not None:
@@ -227,11 +245,3 @@ def _field_title(session: Session, version: FileVersion) -> str:
     task_id = rules.task_of_field(version.field)
     task = session.get(Task, task_id) if task_id is not None else None
     return task.title if task is not None else "Файл"
-
-
-def _case_link(session: Session, viewer: Viewer, version: FileVersion) -> str | None:
-    """Return the deal's card for whoever may see it; an approver may be shown the file alone."""
-    deal = session.scalar(select(Deal.id).where(Deal.case_id == version.case_id))
-    if deal is None or not deal_rights.may_see(session, viewer, deal):
-        return None
-    return f"{deal_link(deal)}#field-{version.field}"

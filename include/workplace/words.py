@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from include.documents.rules import version_words
 from include.shared.texts import roubles
 from include.shared.working_time import in_words
 
@@ -46,6 +47,8 @@ def value_in_words(kind: str, value: Any, choices: Mapping[str, str], people: Ma
         return people.get(int(value), f"№ {value}")
     if kind == "money":
         return money(Decimal(str(value)))
+    if kind == "file":
+        return version_words(value)
     if kind in ("date", "datetime") and isinstance(value, str):
         if len(value) == 10:
             return f"{date.fromisoformat(value):%d.%m.%Y}"

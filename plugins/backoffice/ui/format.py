@@ -8,6 +8,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from include.documents.rules import version_words
+
 OFFICE_ZONE = "Europe/Moscow"
 NBSP = "\u00a0"
 DASH = "—"
@@ -191,7 +193,7 @@ def field_value(value: Any, kind: str, choices: Mapping[str, str] | None = None,
         return money(value)
     if kind == "choice":
         return str((choices or {}).get(str(value), value))
-    return _as_text(value)
+    return version_words(value) or _as_text(value)
 
 
 def input_value(value: Any, kind: str, zone: str = OFFICE_ZONE) -> str:
