@@ -469,18 +469,6 @@ def test_a_process_starts_from_its_form_and_becomes_a_deal(admin, company):
     assert "Открыть сделку" in words(again)
 
 
-def test_settings_change_with_trace_and_refuse_nonsense(admin):
-    bad = admin.post("/settings", code="identification_term", number="много", unit="hours")
-    assert bad.status_code == 422
-    assert "Введите целое число" in words(bad)
-    bad = admin.post("/settings", code="identification_term", number="5", unit="веков")
-    assert bad.status_code == 422
-    answer = admin.post("/settings", code="identification_term", number="8", unit="working_hours")
-    assert "8 рабочих часов" in words(answer)
-    assert one("SELECT count(*) FROM audit WHERE action = 'setting.changed'") == 1
-    assert admin.post("/settings", code="нет-такой").status_code == 404
-
-
 def test_hostile_texts_are_shown_as_text(admin):
     deal_id = own_deal(admin, title=HOSTILE, request_key="xss", responsible_id=person_id("admin"))
     for path in (

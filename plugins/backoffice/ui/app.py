@@ -21,7 +21,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backoffice.ui import errors
+from backoffice.ui import admin, errors
 from backoffice.ui.routes import (
     api_approvals,
     api_clock,
@@ -99,6 +99,7 @@ def _add_pages(app: FastAPI) -> None:
     if pages is not None:
         app.include_router(pages.router)
         app.state.error_page = getattr(pages, "error_page", None)
+        admin.mount(app)
     if (HERE / "static").is_dir():
         app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.mount("/vendor", StaticFiles(directory=VENDOR), name="vendor")

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 
 from tests.ui.api.conftest import OUR, Company, client_of
 
@@ -41,8 +41,21 @@ def routes(outer: FastAPI) -> list[APIRoute]:
     return [one for one in sub_app(outer).routes if isinstance(one, APIRoute)]
 
 
+def guarded_mounts(outer: FastAPI) -> list[Mount]:
+    """Apps behind a door that asks a guard before anything of theirs."""
+    from backoffice.ui.admin.guard import AdministratorsOnly
+
+    return [one for one in sub_app(outer).routes if isinstance(one, Mount) and isinstance(one.app, AdministratorsOnly)]
+
+
 def calls(outer: FastAPI) -> Iterator[tuple[str, str, str]]:
     """Each (method, address with plausible values, access)."""
+    for mount in guarded_mounts(outer):
+        for route in mount.routes:
+            assert isinstance(route, Route), f"{route}: behind the door only routes"
+            address = f"/backoffice{mount.path}" + re.sub(r"\{[^}]+\}", "1", route.path)
+            for method in sorted((route.methods or set()) - {"HEAD", "OPTIONS"}):
+                yield method, address, mount.app.guard.access
     for route in routes(outer):
         address = "/backoffice" + re.sub(r"\{[^}]+\}", "1", route.path)
         for method in sorted(route.methods - {"HEAD", "OPTIONS"}):
@@ -57,7 +70,16 @@ def test_every_route_is_classified(outer_app: FastAPI) -> None:
             )
         else:
             assert isinstance(route, Mount), route
-            assert route.path in OPEN_MOUNTS, f"{route.path}: a mount is open to everybody"
+            if route not in guarded_mounts(outer_app):
+                assert route.path in OPEN_MOUNTS, f"{route.path}: a mount is open to everybody"
+
+
+def test_the_registers_are_for_administrators(outer_app: FastAPI) -> None:
+    (mount,) = guarded_mounts(outer_app)
+    assert mount.path == "/admin"
+    assert mount.app.guard.access == "admin"
+    behind = [address for _, address, _ in calls(outer_app) if address.startswith("/backoffice/admin")]
+    assert len(behind) >= 10, behind
 
 
 def test_public_routes_are_the_known_ones(outer_app: FastAPI) -> None:

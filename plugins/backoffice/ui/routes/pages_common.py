@@ -230,7 +230,7 @@ def _navigation(viewer: Viewer | None) -> list[dict[str, Any]]:
             {
                 "code": "settings",
                 "title": "Настройки",
-                "href": f"{ROOT}/settings",
+                "href": f"{ROOT}/admin/",
                 "icon": "settings",
                 "extra": True,
             }
