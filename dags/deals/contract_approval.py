@@ -9,13 +9,13 @@
 5. Отклонил – причина обязательна; ответственному сделки ставится «Устранить замечания к проекту договора» с причиной
    в описании (R002-65). Закрыл её – снова к утверждающему, кругов сколько угодно (R002-66). Файл сменили – согласие
    на прежний недействительно (★40).
-6. Согласовал – инициатор уведомляется (R002-67).
+6. Согласовал – инициатор уведомляется, процесс окончен (R002-67).
 
 Сделка ушла со стадии: задачи и согласование снимаются (AG-6).
 Владелец: отдел продаж. Если шаг упал: docs/runbook.md#process-failed.
 """
 
-from backoffice.process import Approver, ButtonProcess, EmployeeTask, Fix, Notify, Rework, filled, term, working_days
+from backoffice.process import Approver, ButtonProcess, EmployeeTask, Fix, Rework, filled, term, working_days
 
 with ButtonProcess("contract_approval", title="Согласование договора", owner="Отдел продаж", doc_md=__doc__):
     draft = EmployeeTask(
@@ -33,6 +33,5 @@ with ButtonProcess("contract_approval", title="Согласование дого
         file="contract_draft",
         fix=Fix("Устранить замечания к проекту договора", to="responsible"),
     )
-    tell = Notify("tell_initiator", "Уведомить инициатора", tell=("initiator",), says="Договор согласован: {case}")
 
-    draft >> agree >> tell
+    draft >> agree
