@@ -126,7 +126,7 @@ class Conductor:
             ).all()
         for event in pending:
             for process in self.processes.values():
-                if event.listen_key in process.tags:
+                if event.listen_key in (*process.tags, f"run:{process.dag_id}"):
                     steps = [(one.task_id, sorted(one.upstream_task_ids), one.spec) for one in process.tasks]
                     engine.begin(event.id, process.dag_id, scheme_body(process.dag_display_name, 1, steps))
             with transaction(PROCESS) as work:
