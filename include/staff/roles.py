@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, exists, or_, select
+from sqlalchemy import delete, exists, literal, or_, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from include.approvals.models import ApprovalSeat
@@ -230,7 +231,7 @@ def _uses(session: Session, role: Role) -> list[str]:
     asked = or_(*(ApprovalSeat.address.like(one) for one in named))
     if session.scalar(select(exists().where(asked, ApprovalSeat.state.in_(("waiting", "asked"))))):
         found.append("по ней ждут согласования")
-    if session.scalar(select(exists().where(Setting.kind == "role", Setting.value == role.code))):
+    if session.scalar(select(exists().where(Setting.kind == "role", Setting.value == literal(role.code, JSONB)))):
         found.append("её называет настройка")
     return found + _processes(session, address)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from sqlalchemy import select, text
+from sqlalchemy import literal, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from include.approvals import core as approvals
@@ -93,8 +94,8 @@ def asked_anew(work: Work, cases: Collection[int]) -> None:
 
 def stray_tasks(session: Session, role_code: str, present: Iterable[int]) -> list[tuple[int, int]]:
     """Return (case, task) of a role's open tasks whose executor is none of ``present``, who hold the role."""
-    chosen = select(Setting.code).where(Setting.kind == "role", Setting.value == text("to_jsonb(CAST(:role AS text))"))
-    settings = session.scalars(chosen, {"role": role_code}).all()
+    chosen = select(Setting.code).where(Setting.kind == "role", Setting.value == literal(role_code, JSONB))
+    settings = session.scalars(chosen).all()
     parameters = {
         "first": [f"role:{role_code}", *(f"setting:{one}" for one in settings)],
         "fallback": f"role:{role_code}",
