@@ -130,6 +130,7 @@ SETTINGS = (
     SettingRow("identification_alarm", "Предупреждение об идентификации", "term", {"hours": 5}),
     SettingRow("approval_self_ban", "Своё не согласовывают: ни инициатор, ни загрузивший файл", "switch", True),
     SettingRow("decision_link_days", "Сколько дней действует ссылка для решения из письма", "number", 3),
+    SettingRow("file_limit_mb", "Наибольший размер файла, МБ", "number", 50),
     SettingRow("contract_draft_role", "Кто оформляет нестандартный договор (пусто – ответственный)", "role", ""),
     SettingRow("contract_signed_blocks", "Без подписанного договора дальше не переводить", "switch", False),
 )

@@ -21,6 +21,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backoffice import storage
 from backoffice.ui import admin, errors
 from backoffice.ui.routes import (
     api_approvals,
@@ -66,6 +67,7 @@ def create_app() -> FastAPI:
     )
     errors.install(app)
     app.add_middleware(SafeHeaders)
+    storage.install()
     api = APIRouter(prefix="/api")
     for module in API_ROUTERS:
         api.include_router(module.router)
@@ -157,12 +159,13 @@ class SafeHeaders:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = (
+                # a file that somebody uploaded is sent under a policy of its own, stricter than that of our pages
+                headers["Content-Security-Policy"] = scope["state"].get("policy") or (
                     "default-src 'self'; script-src 'self' 'nonce-" + nonce + "'; style-src 'self' 'nonce-" + nonce
                     + "'; img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'none';"
                     " form-action 'self'; frame-ancestors 'none'"
                 )  # fmt: skip
-                headers["X-Frame-Options"] = "DENY"
+                headers["X-Frame-Options"] = scope["state"].get("framed") or "DENY"
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "same-origin"
                 if not is_file:

@@ -15,14 +15,15 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backoffice.auth_manager import StaffUnavailable, TooManyTries
-from backoffice.ui.security import SAFE_METHODS, NotLoggedIn, is_api
+from backoffice.ui.security import SAFE_METHODS, NotLoggedIn, is_api, is_upload
+from include.documents.storage import StorageFailed
 from include.shared.clock import VirtualClockRefused
 from include.shared.errors import BackofficeError, Conflict, Forbidden, GuardRefused, InvalidInput, NotFound
 from include.workplace import outages
 
 log = logging.getLogger(__name__)
 
-LARGEST_BODY = 1024 * 1024
+LARGEST_BODY = 1024 * 1024  # of every request but an upload, whose guard raises it for its sender
 TOO_LARGE = "Слишком большой запрос: до 1 МБ."
 OUR_FAULT = "Внутренняя ошибка. Сообщите администратору номер {number}."
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
@@ -35,6 +36,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (Conflict, 409),
     (TooManyTries, 429),
     (StaffUnavailable, 503),
+    (StorageFailed, 503),
     (BackofficeError, 422),
 )
 #: (request, status, message, missing) -> a page; set by the pages
@@ -119,8 +121,9 @@ async def _not_valid(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
+    said = str(error.detail) if isinstance(error, BodyTooLarge) else HTTP_WORDS.get(status, "Запрос не выполнен.")
     # the framework says 400 when it cannot read the body at all
-    return answer(request, 422 if status == 400 else status, HTTP_WORDS.get(status, "Запрос не выполнен."))
+    return answer(request, 422 if status == 400 else status, said)
 
 
 def _to_login(request: Request) -> Response:
@@ -179,12 +182,23 @@ class Calm:
 class BodyTooLarge(HTTPException):
     """More bytes than a request may have."""
 
+    def __init__(self, said: str = TOO_LARGE) -> None:
+        super().__init__(413, said)
+
+
+class BodyLimit:
+    """How many bytes this request may have; ``said`` is what its sender is told beyond it."""
+
     def __init__(self) -> None:
-        super().__init__(413, TOO_LARGE)
+        self.bytes, self.said = LARGEST_BODY, TOO_LARGE
 
 
 class SmallBodies:
-    """Refuse a request of more than 1 MB, by its announced length and by its real one."""
+    """Refuse a request of more than 1 MB, by its announced length and by its real one.
+
+    Only an upload may be larger: its guard raises ``request.state.body_limit`` once it knows the sender, so nobody
+    without a login can send more.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -194,9 +208,12 @@ class SmallBodies:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        limit = BodyLimit()
+        scope.setdefault("state", {})["body_limit"] = limit
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced[:20]) > LARGEST_BODY:
-            response = answer(Request(scope, receive), 413, TOO_LARGE, app=scope.get("app"))
+        request = Request(scope, receive)
+        if not announced.isdigit() or (int(announced[:20]) > limit.bytes and not is_upload(request)):
+            response = answer(request, 413, TOO_LARGE, app=scope.get("app"))
             await response(scope, receive, send)
             return
         received = 0
@@ -205,8 +222,8 @@ class SmallBodies:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > LARGEST_BODY:
-                raise BodyTooLarge
+            if received > limit.bytes:
+                raise BodyTooLarge(limit.said)
             return message
 
         await self.app(scope, receiving, send)

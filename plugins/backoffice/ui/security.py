@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -32,6 +33,7 @@ from include.staff.services import viewer as viewer_of
 Access = Literal["public", "staff", "admin", "virtual_clock"]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
+UPLOADS = re.compile(r"(/api)?/(deals|tasks)/[0-9]+/files/[^/]+")
 FOREIGN = "Запрос пришёл не с нашей страницы. Откройте страницу заново и повторите."
 
 
@@ -54,9 +56,16 @@ class Guard:
         if self.access in ("admin", "virtual_clock") and not viewer.is_admin:
             msg = "Это может только администратор."
             raise Forbidden(msg)
-        await _check_own_page(request)
+        if changes_by_cookie(request) and not _from_our_page(request):
+            raise Forbidden(FOREIGN)
+        if await self.receive(request):
+            await _check_token(request)
         request.state.viewer = viewer
         return viewer
+
+    async def receive(self, _request: Request) -> bool:
+        """Say whether the body may be read; a guard of uploads reads it here, now that it knows who sends it."""
+        return True
 
 
 @dataclass(frozen=True)
@@ -167,16 +176,25 @@ def is_api(request: Request) -> bool:
     return _is_api(request)
 
 
+def changes_by_cookie(request: Request) -> bool:
+    """Say whether a browser asks for a change: only then its page and its token are asked for."""
+    return request.method not in SAFE_METHODS and not _has_bearer(request)
+
+
+def is_upload(request: Request) -> bool:
+    """Say whether the address is one where files are sent to: only there a body may be large."""
+    path = str(request.scope.get("path", "")).removeprefix(request.scope.get("root_path", ""))
+    return request.method == "POST" and UPLOADS.fullmatch(path) is not None
+
+
 def _look_up(login: str) -> Viewer | None:
     with reading() as session:
         return viewer_of(session, login)
 
 
-async def _check_own_page(request: Request) -> None:
-    if request.method in SAFE_METHODS or _has_bearer(request):
+async def _check_token(request: Request) -> None:
+    if not changes_by_cookie(request):
         return
-    if not _from_our_page(request):
-        raise Forbidden(FOREIGN)
     given = request.headers.get(CSRF_HEADER)
     if given is None and request.headers.get("content-type", "").startswith(
         ("application/x-www-form-urlencoded", "multipart/form-data")
