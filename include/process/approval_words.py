@@ -58,9 +58,15 @@ def _who_is_asked(step: StepContext, asked: Approval) -> Wait:
     if asked.state == "rework":
         fixing = select(Task).where(Task.approval_id == asked.id, Task.state == "open").order_by(Task.id.desc())
         task = work.session.scalars(fixing).first()
-        who = work.session.get_one(Person, task.executor_id).short_name if task is not None else "никто"
-        on = [task.executor_id] if task is not None else []
-        return Wait(f"{who} устранит замечания: «{asked.title}»{circle}", on, None)
+        if task is None:
+            return Wait(f"замечания устранят: «{asked.title}»{circle}")
+        due = task.due_at
+        if due is not None and due <= work.now:
+            step.tell_head_overdue(task, due)
+            due = None
+        who = work.session.get_one(Person, task.executor_id).short_name
+        said = f"{who} устранит замечания: «{asked.title}»{circle}"
+        return Wait(said, [task.executor_id], due, "срок задачи" if due else None)
     seats = approvals.asked_seats(work.session, asked.id)
     people = list(dict.fromkeys(
         one for seat in seats for one in approvals.deciders(work.session, seat, asked, work.now)

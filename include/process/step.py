@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from include.notices.services import notify
 from include.process import rules
 from include.process.models import ProcessCase, ProcessInstance, ProcessScheme, StepState
 from include.process.scheme import TASK_WORDS
@@ -230,6 +231,12 @@ class StepContext:
             responsible = self.facts.get("responsible")
             self.instance.head_id = staff.head_of(self.work.session, responsible) if responsible else None
         return self.instance.head_id
+
+    def tell_head_overdue(self, task: Task, due: datetime) -> None:
+        """Tell the head, once per term, that a task is overdue (AG-4)."""
+        text = f"Просрочена задача «{task.title}»: {self.case.title}"
+        key = f"{task.key}/overdue/{due.isoformat()}"
+        notify(self.work, self.people("head"), text, key=key, case_id=self.case.id, task_id=task.id)
 
     def person(self, address: str) -> int:
         """Return the one person who gets the work; NobodyToAsk when there is none."""

@@ -214,11 +214,8 @@ def _tell_overdue(step: StepContext, task: Task, due: datetime) -> None:
         text = f"Пора проверить и ответить: «{task.title}»: {step.case.title}"
         key = f"{task.key}/check/{due.isoformat()}"
         notify(step.work, [task.executor_id], text, key=key, case_id=step.case.id, task_id=task.id)
-    head = step.people("head")
-    if not head or _alarm_tells_head_at(step, task, due):
-        return
-    text = f"Просрочена задача «{task.title}»: {step.case.title}"
-    notify(step.work, head, text, key=f"{task.key}/overdue/{due.isoformat()}", case_id=step.case.id, task_id=task.id)
+    if not _alarm_tells_head_at(step, task, due):
+        step.tell_head_overdue(task, due)
 
 
 def _alarm_tells_head_at(step: StepContext, task: Task, due: datetime) -> bool:

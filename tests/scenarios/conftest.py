@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from include.installation.installation import Installation, free_port
+from tests.scenarios import stories, stories_selling
 from tests.scenarios.office import Office
-from tests.scenarios.stories import STORIES
 from tests.scenarios.table import Seen, run_all
 
 START = datetime(2026, 12, 7, 6, 0, tzinfo=UTC)  # a Monday, 09:00 in Moscow
+
+STORIES = [*stories.STORIES, *stories_selling.STORIES]
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,10 @@ from include.staff import admin
 
 START_OF_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 PASSWORD = "scenario-2026"
-PROBE_STAGES = ("Не обработан", "Оплата", "Даты", "Ожидание", "Авто", "Конец", "Сделка проиграна")
+PROBE_STAGES = (
+    "Не обработан", "Оплата", "Даты", "Ожидание", "Авто", "Подтверждение", "Данные", "Повтор", "Цепочка", "Кворум",
+    "Конец", "Сделка проиграна",
+)  # fmt: skip
 
 
 @dataclass
@@ -45,12 +48,14 @@ class Office:
         *,
         expect: int = 0,
         headers: dict[str, str] | None = None,
+        file: tuple[str, bytes] | None = None,
     ) -> Any:
         """Call the API as a person; an answer of another status than ``expect`` (0: any 2xx) fails the test."""
         answer = self.http.request(
             method,
             f"{self.installation.base_url}{path if path.startswith('/api/v2') else '/backoffice/api' + path}",
             json=body,
+            files={"file": file} if file is not None else None,
             headers={"authorization": f"Bearer {self.tokens[who]}", **(headers or {})},
             timeout=600,
         )
@@ -103,6 +108,7 @@ class Office:
             staff = {
                 "Лемешев": (top, "staff"), "Соколов": (sales, "staff"), "Иванова": (sales, "staff"),
                 "Петров": (sales, "staff"), "Орлов": (top, "staff"), "Белова": (books, "staff"),
+                "Зайцева": (top, "staff"), "Крылов": (top, "staff"),
                 "admin": (top, "admin"), "ops": (top, "ops"),
             }  # fmt: skip
             for name, (department, access) in staff.items():
@@ -116,6 +122,7 @@ class Office:
             for role, name in (
                 ("director", "Лемешев"), ("product_manager", "Орлов"), ("accountant", "Белова"),
                 ("head", "Соколов"), ("manager", "Иванова"), ("manager", "Петров"),
+                ("contract_approver", "Зайцева"),
             ):  # fmt: skip
                 admin.give_role(work, role, self.people[name])
             _probe_funnel(work.session)
@@ -132,7 +139,7 @@ class Office:
 
 _LATIN = {
     "Лемешев": "lemeshev", "Соколов": "sokolov", "Иванова": "ivanova", "Петров": "petrov", "Орлов": "orlov",
-    "Белова": "belova",
+    "Белова": "belova", "Зайцева": "zaitseva", "Крылов": "krylov",
 }  # fmt: skip
 
 

@@ -84,7 +84,7 @@ STORIES = [
         "Товары",
         "Иванова",
         [
-            Row("0", "Петров", moves("Счет/КП"), deal={"responsible": "Иванова"}),
+            Row("0", "Петров", moves("Отгрузка"), deal={"responsible": "Иванова"}),
             Row(
                 "1 ч", "Соколов", moves(EXPRESS),
                 open=[f"{TASK} – Иванова – 6 ч"],
@@ -129,11 +129,11 @@ STORIES = [
         "Иванова",
         [
             Row("0", "Иванова", moves(EXPRESS), open=[f"{TASK} – Иванова – 5 ч"], told=[f"Иванова: {GIVEN} – 0"]),
-            Row("1 ч", "Иванова", moves("Счет/КП")),
+            Row("1 ч", "Иванова", moves("Отгрузка")),
             Row("2 ч", "Иванова", moves(EXPRESS), open=[f"{TASK} – Иванова – 7 ч"], told=[f"Иванова: {GIVEN} – 2 ч"]),
             Row("5 ч", "", None, open=[f"{TASK} – Иванова – 7 ч"]),
             Row("6 ч", "Иванова", closes(TASK)),
-            Row("8 ч", "Иванова", several(moves("Счет/КП"), moves(EXPRESS))),
+            Row("8 ч", "Иванова", several(moves("Отгрузка"), moves(EXPRESS))),
         ],
     ),
     Scenario(

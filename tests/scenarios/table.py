@@ -105,6 +105,89 @@ def puts_off(title: str, until: str) -> Act:
     return act
 
 
+def presses(process: str) -> Act:
+    """Press the button of a process on the deal's card."""
+    return lambda office, deal, who: office.call(who, "POST", f"/deals/{deal['id']}/processes/{process}")
+
+
+def uploads(name: str, text: str) -> Act:
+    """Put a file into «Проект договора»."""
+    return lambda office, deal, who: office.call(
+        who, "POST", f"/deals/{deal['id']}/files/contract_draft", file=(name, text.encode())
+    )
+
+
+def agrees() -> Act:
+    """Approve what the deal's newest approval asks."""
+    return lambda office, deal, who: _decide(office, deal, who, "approve", "")
+
+
+def rejects(remark: str) -> Act:
+    """Reject it with a remark."""
+    return lambda office, deal, who: _decide(office, deal, who, "reject", remark)
+
+
+def cannot_reject_without_reason() -> Act:
+    """Try to reject with an empty remark and be refused."""
+    return lambda office, deal, who: _decide(office, deal, who, "reject", " ", expect=422)
+
+
+def cannot_decide(status: int = 403) -> Act:
+    """Try to decide what others are asked."""
+    return lambda office, deal, who: _decide(office, deal, who, "approve", "", expect=status)
+
+
+def says_not_yet(title: str, reason: str, next_check: str) -> Act:
+    """Answer a confirmation «нет» with the next check."""
+
+    def act(office: Office, deal: dict[str, Any], who: str) -> None:
+        body = {"reason": reason, "next_check": (deal["start"] + duration(next_check)).isoformat()}
+        office.call(who, "POST", f"/tasks/{_task(office, deal, title)}/not-yet", body)
+
+    return act
+
+
+def reopens(title: str, reason: str) -> Act:
+    """Open a task again that was closed by mistake."""
+
+    def act(office: Office, deal: dict[str, Any], who: str) -> None:
+        query = "SELECT id FROM task WHERE case_id = :case AND title = :title AND state = 'done' ORDER BY id DESC"
+        found = office.rows(query, case=deal["case_id"], title=title)
+        office.call(who, "POST", f"/tasks/{found[0]['id']}/reopen", {"reason": reason})
+
+    return act
+
+
+def goes_away(person: str, substitute: str, until: str) -> Act:
+    """Somebody is away until a moment, and somebody stands in for him."""
+
+    def act(office: Office, deal: dict[str, Any], who: str) -> None:
+        body = {
+            "begins_at": office.now().isoformat(), "ends_at": (deal["start"] + duration(until)).isoformat(),
+            "substitute_id": office.people[substitute], "reason": "отпуск",
+        }  # fmt: skip
+        office.call(who, "POST", f"/people/{office.people[person]}/absences", body)
+
+    return act
+
+
+def gives_role(role: str, before: str, after: str) -> Act:
+    """Give a role to another person; open work moves with it."""
+
+    def act(office: Office, _deal: dict[str, Any], who: str) -> None:
+        body = {"from_person_id": office.people[before], "to_person_id": office.people[after]}
+        office.call(who, "POST", f"/roles/{role}/remap", body)
+
+    return act
+
+
+def _decide(office: Office, deal: dict[str, Any], who: str, answer: str, remark: str, *, expect: int = 0) -> None:
+    query = "SELECT id FROM approval WHERE case_id = :case ORDER BY id DESC LIMIT 1"
+    found = office.rows(query, case=deal["case_id"])
+    body = {"answer": answer, "remark": remark}
+    office.call(who, "POST", f"/approvals/{found[0]['id']}/decision", body, expect=expect)
+
+
 def several(*acts: Act) -> Act:
     """Do several things one after another."""
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenarios.conftest import START
-from tests.scenarios.stories import STORIES
+from tests.scenarios.conftest import START, STORIES
 from tests.scenarios.table import Row, Seen, check
 
 pytestmark = pytest.mark.airflow
