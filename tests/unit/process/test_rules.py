@@ -9,12 +9,32 @@ from typing import Any
 import pytest
 
 from include.process import rules
-from include.process.rules import Condition, at_least, equals, filled, in_future, unmet
+from include.process.rules import (
+    Condition,
+    at_least,
+    changed,
+    equals,
+    filled,
+    given,
+    in_future,
+    number,
+    on_stage,
+    result_of,
+    rounds,
+    unmet,
+)
 from include.shared.working_time import WorkCalendar
 
 pytestmark = pytest.mark.unit
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 TITLES = {"paid": "Сумма оплаты", "amount": "Сумма сделки", "date": "Дата", "flag": "Признак"}
+
+
+THREE, NEVER = number("many", 3, "Кругов"), number("never", 0, "Кругов")
+
+
+def bound_to(condition: Condition, **facts: Any) -> Condition:
+    return Condition(rules.bound(condition.body, facts))
 
 
 def said(condition: Condition, **facts: Any) -> list[str]:
@@ -50,10 +70,26 @@ def said(condition: Condition, **facts: Any) -> list[str]:
         (~filled("date"), {}, True),
         (~filled("date"), {"date": "x"}, False),
         (~(filled("date") & filled("flag")), {"date": "x"}, True),
+        (changed("date"), {"date": "x"}, False),  # nobody has said what it was
+        (bound_to(changed("date"), date="x"), {"date": "x"}, False),
+        (bound_to(changed("date"), date="x"), {"date": "y"}, True),
+        (bound_to(changed("date"), date="x"), {}, True),
+        (bound_to(changed("date") & ~filled("flag"), date=None), {"date": "x"}, True),
+        (given("тема"), {"event:topics_given": ["тема"]}, True),
+        (given("тема"), {"event:topics_given": []}, False),
+        (given("тема"), {}, False),
+        (rounds("тема", THREE), {"rounds:тема": 3}, True),
+        (rounds("тема", THREE), {"rounds:тема": 2}, False),
+        (rounds("тема", NEVER), {"rounds:тема": 9}, False),
+        (result_of("ask", "outcome", "yes"), {"step:ask.outcome": "yes"}, True),
+        (result_of("ask", "outcome", "yes"), {}, False),
+        (on_stage("Договор"), {"stage": "Договор"}, True),
     ],
 )
 def test_conditions(condition: Condition, facts: dict[str, Any], holds: bool) -> None:
-    assert (said(condition, **facts) == []) is holds
+    body = rules.with_numbers(condition.body, lambda ref: int(ref["default"]))
+    rules.check_condition(condition.body)
+    assert (said(Condition(body), **facts) == []) is holds
 
 
 @pytest.mark.parametrize(
