@@ -18,7 +18,7 @@ from include.process.models import ProcessCase
 from include.shared.db import query_text
 from include.shared.errors import InvalidInput
 from include.staff.models import Person
-from include.staff.services import Viewer, names
+from include.staff.services import Viewer
 from include.staff.stand_in import Away, away
 from include.tasks.models import Task, TaskObserver
 from include.workplace.shapes import AlarmRow, CaseRef, MyDay, NoticeRow, Page, PersonRef, TaskRow
@@ -39,7 +39,7 @@ def my_day(
     page: int = 1,
 ) -> MyDay:
     """Return the open tasks (overdue first, then by term), armed alarms and newest notices of a person."""
-    chosen = and_(Task.state == "open", _executors(viewer, scope))
+    chosen = and_(Task.state == "open", executors(viewer, scope))
     overdue = session.scalar(select(func.count()).select_from(Task).where(chosen, Task.due_at <= now)) or 0
     return MyDay(
         now=now,
@@ -68,7 +68,7 @@ def tasks_list(
     if state is not None and state not in TASK_STATES:
         msg = f"Состояние задачи – одно из: {', '.join(TASK_STATES)}."
         raise InvalidInput(msg, "state")
-    chosen = [_executors(viewer, scope, case_id)]
+    chosen = [executors(viewer, scope, case_id)]
     if scope == "case" and case_id is not None and not rights.may_see_case(session, viewer, case_id):
         chosen.append(_takes_part(viewer))
     if state is not None:
@@ -79,21 +79,20 @@ def tasks_list(
 def tasks_of_case(session: Session, case_id: int, now: datetime) -> list[TaskRow]:
     """Return the newest tasks of a case, open ones first."""
     order = (Task.state != "open", Task.id.desc())
-    statement = _task_rows().where(Task.case_id == case_id).order_by(*order).limit(100)
-    return _with_stand_ins(session, session.execute(statement).mappings().all(), now)
+    statement = task_rows().where(Task.case_id == case_id).order_by(*order).limit(100)
+    return with_stand_ins(session, session.execute(statement).mappings().all(), now)
 
 
 def one_task(session: Session, task_id: int, now: datetime) -> TaskRow:
     """Return the row of one task that exists."""
-    row = session.execute(_task_rows().where(Task.id == task_id)).mappings().one()
-    return _with_stand_ins(session, [row], now)[0]
+    row = session.execute(task_rows().where(Task.id == task_id)).mappings().one()
+    return with_stand_ins(session, [row], now)[0]
 
 
 def alarms(session: Session, *, people: list[int] | None = None, task_id: int | None = None) -> list[AlarmRow]:
     """Return the armed alarms of people's open tasks, or of one task, the nearest first."""
     parameters = {"people": people, "task": task_id, "limit": ALARMS_SHOWN}
     rows = session.execute(text(query_text("workplace/armed_alarms")), parameters).mappings().all()
-    told = names(session, {one for row in rows for one in row["waits_on"] or []})
     return [
         AlarmRow(
             id=row["id"],
@@ -103,7 +102,7 @@ def alarms(session: Session, *, people: list[int] | None = None, task_id: int | 
             task_id=row["task_id"],
             task_title=row["task_title"],
             case=case_ref(row),
-            tells=[PersonRef(id=one, name=told.get(one, "")) for one in row["waits_on"] or []],
+            tells=[PersonRef(**one) for one in row["tells"] or []],
         )
         for row in rows
     ]
@@ -130,12 +129,20 @@ def notices(
             text=one.text,
             created_at=one.created_at,
             read=one.read_at is not None,
-            link=f"/backoffice/tasks/{one.task_id}" if one.task_id else deal_link(deal_id) if deal_id else None,
+            link=_about(one, deal_id),
             case_id=one.case_id,
             task_id=one.task_id,
         )
         for one, deal_id in session.execute(statement)
     ]
+
+
+def _about(notice: Notice, deal_id: int | None) -> str | None:
+    if notice.approval_id is not None:
+        return f"/backoffice/approvals/{notice.approval_id}"
+    if notice.task_id is not None:
+        return f"/backoffice/tasks/{notice.task_id}"
+    return deal_link(deal_id) if deal_id is not None else None
 
 
 def case_ref(row: RowMapping) -> CaseRef:
@@ -151,7 +158,8 @@ def case_ref(row: RowMapping) -> CaseRef:
     )
 
 
-def _executors(viewer: Viewer, scope: Scope, case_id: int | None = None) -> ColumnElement[bool]:
+def executors(viewer: Viewer, scope: Scope, case_id: int | None = None) -> ColumnElement[bool]:
+    """Return the condition on ``task`` that a list is about."""
     if scope == "mine":
         return Task.executor_id.in_((viewer.person_id, *sorted(viewer.acts_for)))
     if scope == "department":
@@ -171,8 +179,8 @@ def _takes_part(viewer: Viewer) -> ColumnElement[bool]:
     if rights.sees_all(viewer):
         return true()
     watched = select(TaskObserver.task_id).where(TaskObserver.person_id == viewer.person_id)
-    parts = [_executors(viewer, "mine"), Task.creator_id == viewer.person_id, Task.id.in_(watched)]
-    return or_(*parts, _executors(viewer, "department")) if viewer.led_departments else or_(*parts)
+    parts = [executors(viewer, "mine"), Task.creator_id == viewer.person_id, Task.id.in_(watched)]
+    return or_(*parts, executors(viewer, "department")) if viewer.led_departments else or_(*parts)
 
 
 def _page_of_tasks(
@@ -182,12 +190,13 @@ def _page_of_tasks(
     # ids first: the joins are then done for one page only
     order = (Task.due_at.asc().nulls_last(), Task.id)
     ids = select(Task.id).where(chosen).order_by(*order).limit(per_page).offset((page - 1) * per_page)
-    statement = _task_rows().where(Task.id.in_(ids)).order_by(*order)
-    items = _with_stand_ins(session, session.execute(statement).mappings().all(), now)
+    statement = task_rows().where(Task.id.in_(ids)).order_by(*order)
+    items = with_stand_ins(session, session.execute(statement).mappings().all(), now)
     return Page(items=items, total=total, page=page, per_page=per_page)
 
 
-def _task_rows() -> Select[*tuple[Any, ...]]:
+def task_rows() -> Select[*tuple[Any, ...]]:
+    """Return the question that ``with_stand_ins`` makes rows of."""
     return (
         select(
             Task.id,
@@ -198,6 +207,8 @@ def _task_rows() -> Select[*tuple[Any, ...]]:
             Task.created_at,
             Task.closed_at,
             Task.guard.is_not(None).label("guarded"),
+            Task.kind,
+            Task.round,
             Task.case_id,
             ProcessCase.key.label("case_key"),
             ProcessCase.title.label("case_title"),
@@ -213,7 +224,13 @@ def _task_rows() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _with_stand_ins(session: Session, rows: Sequence[RowMapping], now: datetime) -> list[TaskRow]:
+def without_stand_ins(rows: Sequence[RowMapping], now: datetime) -> list[TaskRow]:
+    """Return tasks as lists show them, where all of them are the looking person's own."""
+    return [_task_row(row, now, None) for row in rows]
+
+
+def with_stand_ins(session: Session, rows: Sequence[RowMapping], now: datetime) -> list[TaskRow]:
+    """Return tasks as lists show them, with who acts for an executor who is away."""
     absent = away(session, {row["executor_id"] for row in rows if row["state"] == "open"}, now)
     return [_task_row(row, now, absent.get(row["executor_id"])) for row in rows]
 
@@ -236,6 +253,8 @@ def _task_row(row: RowMapping, now: datetime, absent: Away | None) -> TaskRow:
         link=f"/backoffice/tasks/{row['id']}",
         acting=PersonRef(id=acting.actor_id, name=acting.actor or "") if acting and acting.actor_id else None,
         for_whom=person.for_whom if acting else None,
+        kind=row["kind"],
+        round=row["round"],
     )
 
 

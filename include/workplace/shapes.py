@@ -131,6 +131,44 @@ class MyDay(Shape):
     notices: list[NoticeRow]
 
 
+class ApprovalLine(Shape):
+    """An approval that waits for a person, in one line of «Мой день»."""
+
+    id: int
+    title: str
+    case_title: str
+    due_at: datetime | None
+    overdue: bool
+    link: str
+
+
+class DayGroup(Shape):
+    """A group of open tasks: all counted, one page of them shown."""
+
+    code: str
+    title: str
+    link: str | None
+    count: int
+    rows: list[TaskRow]
+    page: int
+    has_more: bool
+
+
+class DayBoard(Shape):
+    """The page «Мой день» in groups."""
+
+    now: datetime
+    scope: Literal["mine", "department"]
+    grouping: Literal["risk", "deal"]
+    may_see_department: bool
+    total: int
+    overdue: int
+    groups: list[DayGroup]
+    alarms: list[AlarmRow]
+    approvals: list[ApprovalLine]
+    approvals_total: int
+
+
 class ResultField(Shape):
     """A field that is filled when a task is closed; ``deal_field`` names the card's field it is stored in."""
 

@@ -84,6 +84,7 @@ def page(
     status: int = 200,
     active: str = "",
     quick: bool = False,
+    around: directory.Frame | None = None,
     **context: Any,
 ) -> HTMLResponse:
     """Return a page in its frame; a flash message is shown once; ``quick`` keeps off the database."""
@@ -96,7 +97,7 @@ def page(
     if not quick:
         with reading() as session:
             frame["now"] = clock.now(session)
-            around = directory.frame(session, viewer.person_id if viewer else None, COMPANY_NAME)
+            around = around or directory.frame(session, viewer.person_id if viewer else None, COMPANY_NAME)
             frame |= {"company_name": around.company_name, "unread": around.unread}
             if viewer is not None:
                 frame |= {"theme": around.preferences.theme, "my_zone": around.time_zone}

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from backoffice.ui import format as written
 from backoffice.ui.routes.pages_common import (
+    COMPANY_NAME,
     ROOT,
     Form,
     PageNumber,
     RowId,
     address,
+    clean_query,
     done,
     identity,
     local_address,
@@ -24,28 +25,65 @@ from backoffice.ui.routes.pages_common import (
 )
 from backoffice.ui.security import StaffViewer
 from include.shared import clock
+from include.shared.errors import NotFound
 from include.shared.work import reading, transaction
-from include.workplace import day, services
-from include.workplace.shapes import MyDay, TaskRow
+from include.staff.services import Viewer
+from include.workplace import day, day_groups, directory, services
+from include.workplace.shapes import DayBoard
 
 router = APIRouter()
 NOTICES_SHOWN = 100
 
 
 @router.get("/")
-def my_day(request: Request, viewer: StaffViewer, view: str = "mine", page_: PageNumber = "1") -> Response:
-    """Show the tasks of a person or of the departments he leads, the most urgent first."""
+def my_day(
+    request: Request, viewer: StaffViewer, view: str = "mine", q: str = "", group: str = "", page_: PageNumber = "1"
+) -> Response:
+    """Show the tasks of a person or of the departments he leads, the most urgent first, grouped as he chose."""
+    shown, around, query = _day(viewer, view, q, group, page_number(page_))
+    return page(
+        request, viewer, "my_day.html", active="day", around=around, day=shown, q=query, only=group,
+        heading="Задачи отдела" if shown.scope == "department" else "Мой день", summary=_summary(shown),
+        now=shown.now, **_addresses(shown, query),
+    )  # fmt: skip
+
+
+@router.get("/day/{group}")
+def day_group(
+    request: Request, viewer: StaffViewer, group: str, view: str = "mine", q: str = "", page_: PageNumber = "1"
+) -> Response:
+    """Return the next page of a group's tasks for an open page."""
+    shown, around, query = _day(viewer, view, q, group, page_number(page_))
+    found = next((one for one in shown.groups if one.code == group), None)
+    if found is None:
+        msg = "Больше задач нет."
+        raise NotFound(msg)
+    return page(
+        request, viewer, "_daygroup.html", around=around, day=shown, group=found, now=shown.now,
+        **_addresses(shown, query),
+    )  # fmt: skip
+
+
+def _day(viewer: Viewer, view: str, q: str, group: str, at: int) -> tuple[DayBoard, directory.Frame, str]:
     of_department = view == "department" and (bool(viewer.led_departments) or viewer.is_admin)
-    number = page_number(page_)
+    query = clean_query(q)
     with reading() as session:
         now = clock.now(session)
-        shown = day.my_day(session, viewer, now, scope="department" if of_department else "mine", page=number)
-    return page(
-        request, viewer, "my_day.html", active="day", heading="Задачи отдела" if of_department else "Мой день",
-        of_department=of_department, may_lead=shown.may_see_department, groups=_groups(shown, now), alarms=shown.alarms,
-        total=shown.tasks.total, summary=_summary(shown), paging=shown.tasks, now=now,
-        page_address=lambda at: address("/", view="department" if of_department else "", page=at),
-    )  # fmt: skip
+        around = directory.frame(session, viewer.person_id, COMPANY_NAME)
+        shown = day_groups.day_board(
+            session, viewer, now, zone=around.time_zone, scope="department" if of_department else "mine",
+            grouping="deal" if around.preferences.day_groups == "deal" else "risk", query=query, group=group, page=at,
+        )  # fmt: skip
+    return shown, around, query
+
+
+def _addresses(shown: DayBoard, query: str) -> dict[str, Any]:
+    kept = {"view": "department" if shown.scope == "department" else "", "q": query}
+    return {
+        "per_group": day_groups.PER_GROUP,
+        "here_address": lambda **new: address("/", **{**kept, **new}),
+        "more_address": lambda code, at: address(f"/day/{code}", **kept, page=at),
+    }
 
 
 @router.get("/notices")
@@ -107,41 +145,8 @@ def _moment(text: str) -> datetime | None:
     return found if found.tzinfo is not None else None
 
 
-def _summary(shown: MyDay) -> str:
-    if not shown.tasks.total:
+def _summary(shown: DayBoard) -> str:
+    if not shown.total:
         return ""
-    said = written.count(shown.tasks.total, "открытая задача", "открытые задачи", "открытых задач")
-    return said + (f", просрочено – {shown.overdue_count}" if shown.overdue_count else ", просроченных нет")
-
-
-def _groups(shown: MyDay, now: datetime) -> list[dict[str, Any]]:
-    zone = ZoneInfo(written.OFFICE_ZONE)
-    today = now.astimezone(zone).date()
-
-    def place(task: TaskRow) -> str:
-        if task.overdue:
-            return "late"
-        if task.due_at is None:
-            return "none"
-        due = task.due_at.astimezone(zone).date()
-        return "today" if due <= today else "tomorrow" if due == today + timedelta(days=1) else "later"
-
-    titles = {
-        "late": "Просрочено",
-        "today": "Сегодня",
-        "tomorrow": "Завтра",
-        "later": "Позже",
-        "none": "Без срока",
-    }
-    rows: dict[str, list[TaskRow]] = {code: [] for code in titles}
-    for task in shown.tasks.items:
-        rows[place(task)].append(task)
-    whole = shown.tasks.pages == 1
-    return [
-        {
-            "code": code, "title": title, "rows": rows[code],
-            "count": shown.overdue_count if code == "late" else len(rows[code]) if whole else None,
-        }
-        for code, title in titles.items()
-        if rows[code]
-    ]  # fmt: skip
+    said = written.count(shown.total, "открытая задача", "открытые задачи", "открытых задач")
+    return said + (f", просрочено – {shown.overdue}" if shown.overdue else ", просроченных нет")

@@ -100,7 +100,30 @@
       no.focus();
     });
   }
-  window.backoffice = { all: all, ask: ask, csrf: csrf, make: make, toast: toast, dialog: dialog };
+  // «ещё»: what the address answers takes the link's place; without this code the link opens a page of its own
+  function load(link, address, wanted) {
+    if (link.getAttribute("aria-busy")) return;
+    link.setAttribute("aria-busy", "true");
+    var place = link.dataset.loadWhole ? link.closest(link.dataset.loadWhole) : link, list = place.parentNode;
+    fetch(address, { credentials: "same-origin" })
+      .then(function (answer) { return answer.ok && !answer.redirected ? answer.text() : Promise.reject(new Error()); })
+      .then(function (html) {
+        var body = new DOMParser().parseFromString(html, "text/html").body;
+        var added = Array.from(body.children).filter(wanted || Boolean);
+        place.replaceWith.apply(place, added);
+        var first = added.length ? added[0].querySelector("a") || added[0] : list.querySelector("a");
+        if (first) first.focus();
+        list.dispatchEvent(new CustomEvent("loaded", { bubbles: true, detail: added }));
+      })
+      .catch(function () { location.assign(link.href); });
+  }
+  document.addEventListener("click", function (event) {
+    var link = event.target.closest("a[data-load]");
+    if (!link || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    load(link, link.dataset.load);
+  });
+  window.backoffice = { all: all, ask: ask, csrf: csrf, load: load, make: make, toast: toast, dialog: dialog };
 
   // --- theme: the button chooses light or dark for good, «Мои настройки» knows «как на устройстве», too ------
   all("[data-theme-switch]").forEach(function (button) {

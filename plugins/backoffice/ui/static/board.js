@@ -163,27 +163,18 @@
   // --- «ещё»: the next page of a column below the shown one ----------------------------------------------
   board.addEventListener("click", function (event) {
     var more = event.target.closest("[data-more]");
-    if (!more) return;
+    if (!more || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    if (more.getAttribute("aria-busy")) return;
-    more.setAttribute("aria-busy", "true");
     var query = new URLSearchParams(location.search);
     query.delete("stage");
     query.set("page", more.dataset.page);
-    fetch(more.dataset.more + "?" + query, { credentials: "same-origin" })
-      .then(function (answer) { return answer.ok && !answer.redirected ? answer.text() : Promise.reject(new Error()); })
-      .then(function (html) {
-        var body = new DOMParser().parseFromString(html, "text/html").body;
-        tools.all("[data-first]", body).forEach(function (one) { one.remove(); });
-        var known = tools.all("[data-card]", board).map(function (one) { return one.dataset.card; });
-        tools.all("[data-card]", body).forEach(function (one) { if (known.indexOf(one.dataset.card) >= 0) one.remove(); });
-        var added = Array.from(body.children), cards = more.parentNode;
-        more.replaceWith.apply(more, added);
-        added.forEach(function (one) { if (one.matches("[data-card]")) wire(one); });
-        var first = added[0] && added[0].querySelector("a");
-        (first || cards.querySelector("a")).focus();
-      })
-      .catch(function () { location.assign(more.href); });
+    var known = tools.all("[data-card]", board).map(function (one) { return one.dataset.card; });
+    tools.load(more, more.dataset.more + "?" + query, function (one) {
+      return !one.matches("[data-first]") && known.indexOf(one.dataset.card) < 0; // a card moved meanwhile is here already
+    });
+  });
+  board.addEventListener("loaded", function (event) {
+    event.detail.forEach(function (one) { if (one.matches("[data-card]")) wire(one); });
   });
 
   // the phone shows one stage; bring its tab into view
