@@ -84,7 +84,9 @@ def test_the_registers_are_for_administrators(outer_app: FastAPI) -> None:
 
 def test_public_routes_are_the_known_ones(outer_app: FastAPI) -> None:
     found = {address.removeprefix("/backoffice") for _, address, access in calls(outer_app) if access == "public"}
-    assert found <= {"/login", "/api/session", "/api/health", "/api/openapi.json"}
+    assert found <= {
+        "/login", "/api/session", "/api/health", "/api/openapi.json", "/decide/1", "/decide/1/file",
+    }  # fmt: skip
 
 
 def test_without_login_nothing_is_answered(outer_app: FastAPI) -> None:

@@ -22,7 +22,7 @@ from include.shared import clock
 from include.shared.errors import BackofficeError, Conflict, Forbidden, GuardRefused, InvalidInput, NotFound
 from include.shared.work import reading
 from include.staff.services import Viewer
-from include.workplace import day, directory
+from include.workplace import approvals, day, directory
 from include.workplace.shapes import PersonRow
 
 ROOT = "/backoffice"
@@ -92,6 +92,7 @@ def page(
     frame: dict[str, Any] = {
         "viewer": viewer, "active": active, "nav": _navigation(viewer), "flash": flash, "here": _here(request),
         "csrf_input": _csrf_input(request), "company_name": COMPANY_NAME, "unread": 0, "bell": [], "theme": "",
+        "waiting": {},
         "my_zone": written.OFFICE_ZONE,
     }  # fmt: skip
     if not quick:
@@ -102,6 +103,7 @@ def page(
             if viewer is not None:
                 frame |= {"theme": around.preferences.theme, "my_zone": around.time_zone}
                 frame["bell"] = day.notices(session, viewer, limit=BELL_SHOWN)
+                frame["waiting"] = {"approvals": approvals.waiting(session, viewer)}
     html = environment().get_template(template).render({**frame, **context})
     response = HTMLResponse(html, status_code=status)
     if flash is not None:
@@ -218,6 +220,7 @@ def _navigation(viewer: Viewer | None) -> list[dict[str, Any]]:
         {"code": "day", "title": "Мой день", "href": f"{ROOT}/", "icon": "sun"},
         {"code": "board", "title": "Доска", "href": f"{ROOT}/board", "icon": "board"},
         {"code": "deals", "title": "Сделки", "href": f"{ROOT}/deals", "icon": "list"},
+        {"code": "approvals", "title": "Согласования", "short": "Решить", "href": f"{ROOT}/approvals", "icon": "stamp"},
         {
             "code": "forms",
             "title": "Запустить процесс",
