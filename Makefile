@@ -67,6 +67,10 @@ else
 	wait $$scenarios || status=1; cat $$log; rm -f $$log; exit $$status
 endif
 
+.PHONY: mutants
+mutants: install ## Посадить поломки в копию проекта: каждую должен заметить названный тест (ONLY="имена")
+	@$(VENV)/python -m tests.mutants.run $(ONLY)
+
 .PHONY: lint
 lint: install ## Стиль и ошибки (ruff)
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check .

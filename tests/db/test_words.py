@@ -172,7 +172,8 @@ def test_looked_at_again_and_again_it_tells_once(driver: Driver) -> None:
     deal = driver.deal(process)
     driver.move(deal, QUOTE)
     driver.at(MONDAY + timedelta(days=14))
-    for _ in range(3):
+    for amount in (1, 2, 3):
+        driver.fill(deal, amount=amount)
         driver.look(process, driver.instances(process)[-1], "again")
     assert len(driver.told("Письмо")) == 1
 

@@ -1,0 +1,96 @@
+"""The breaks that ``make mutants`` plants, each with the test that must turn red."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Break:
+    """One place made wrong: in ``file`` the text ``right`` becomes ``wrong``, and ``test`` must notice."""
+
+    name: str
+    says: str
+    file: str
+    right: str
+    wrong: str
+    test: str
+
+    def planted_in(self, text: str) -> str:
+        """Return the file with the break; ValueError when its place is not there exactly once."""
+        if text.count(self.right) != 1:
+            msg = f"{self.name}: место поломки в {self.file} встречается {text.count(self.right)} раз"
+            raise ValueError(msg)
+        return text.replace(self.right, self.wrong)
+
+
+QUOTE = "tests/rehearsals/test_goods_quote.py::"
+APPROVAL = "tests/rehearsals/test_contract_approval.py::"
+WORDS = "tests/db/test_words.py::"
+
+BREAKS = [
+    Break(
+        "guard_gone",
+        "охрана задачи не держит: закрыть можно без файла (R002-63)",
+        "include/tasks/services.py",
+        "    if missing:\n        raise GuardRefused(missing)\n",
+        "",
+        f"{APPROVAL}test_the_draft_needs_its_file",
+    ),
+    Break(
+        "alarm_not_re_aimed",
+        "момент ожидания не переносится вслед за полем (★13)",
+        "include/process/engine.py",
+        "        row.waits_for, row.waits_on, row.moment = answer.for_what, answer.on, answer.moment\n",
+        "        row.waits_for, row.waits_on, row.moment = answer.for_what, answer.on, row.moment or answer.moment\n",
+        f"{WORDS}test_a_term_chosen_by_a_field_follows_it",
+    ),
+    Break(
+        "effect_doubled",
+        "повторный взгляд после перезапуска напоминает ещё раз",
+        "include/process/words.py",
+        '        step.row.result = {"times": told, "due": due.isoformat()}\n',
+        '        step.row.result = {"times": told}\n',
+        f"{WORDS}test_looked_at_again_and_again_it_tells_once",
+    ),
+    Break(
+        "decider_not_re_resolved",
+        "сменился ответственный, а решает прежний руководитель (R002-62)",
+        "include/process/lifecycle.py",
+        "    work.session.flush()\n    approvals.addresses_changed(work, case_id)\n",
+        "    work.session.flush()\n",
+        f"{APPROVAL}test_a_new_responsible_brings_a_new_head_to_decide",
+    ),
+    Break(
+        "topic_doubled",
+        "новая задача темы не заменяет прежнюю (AG-7)",
+        "include/process/words.py",
+        "    if same_topic is not None:\n",
+        "    if same_topic is None:\n",
+        f"{QUOTE}test_a_changed_date_replaces_the_open_task",
+    ),
+    Break(
+        "wait_does_not_give_way",
+        "12 часов ждут дальше, хотя обратную связь уже запросили заново (R002-19)",
+        "include/process/words.py",
+        "    if successor is not None:\n",
+        "    if successor is None and False:\n",
+        f"{QUOTE}test_a_date_changed_during_the_twelve_hours_takes_over",
+    ),
+    Break(
+        "stage_left_work_stays",
+        "сделка ушла со стадии, а задачи остались (AG-6)",
+        "include/process/lifecycle.py",
+        '            task_core.end(work, task, "withdrawn", LEFT_STAGE)\n    waiting',
+        "            continue\n    waiting",
+        f"{QUOTE}test_dragged_away_and_back_at_each_step",
+    ),
+    Break(
+        "file_change_voids_nothing",
+        "файл сменили после согласования, и оно осталось в силе (★40)",
+        "include/documents/services.py",
+        "    approvals.file_replaced(work, case_id, field, version)\n",
+        "",
+        f"{APPROVAL}test_a_file_replaced_after_the_approval_voids_it",
+    ),
+]
