@@ -163,7 +163,8 @@ class Proposals:
         load = (
             select(Person.id)
             .outerjoin(Task, (Task.executor_id == Person.id) & (Task.state == "open"))
-            .where(Person.department_id == self.person.department_id, Person.active, Person.id != self.person.id)
+            .where(Person.department_id == self.person.department_id, Person.active)
+            .where(Person.id.notin_([one for one in (self.person.id, self.head) if one is not None]))
             .group_by(Person.id)
             .order_by(func.count(Task.id), Person.id)
         )

@@ -238,12 +238,8 @@ def _uses(session: Session, role: Role) -> list[str]:
 
 def _processes(session: Session, address: str) -> list[str]:
     """Return in words that living processes, as they were declared, address work to the role."""
-    schemes = (
-        select(ProcessScheme)
-        .join(ProcessInstance, ProcessInstance.scheme_id == ProcessScheme.id)
-        .where(ProcessInstance.state == "live")
-        .distinct(ProcessScheme.id)
-    )
+    live = select(ProcessInstance.scheme_id).where(ProcessInstance.state == "live")
+    schemes = select(ProcessScheme).where(ProcessScheme.id.in_(live))
     titles = {one.title for one in session.scalars(schemes) if _mentions(one.body, address)}
     return [f"её зовут процессы: {', '.join(sorted(titles))}"] if titles else []
 
