@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import select, text
@@ -14,6 +15,7 @@ from include.shared.errors import BackofficeError
 from include.shared.models import Audit
 from include.shared.work import Actor, Work, transaction
 from include.staff import admin
+from include.staff.absence import set_absence
 from include.staff.models import Person
 
 #: The one password of all demo logins; README names it.
@@ -128,6 +130,9 @@ def _hire(work: Work) -> None:
     admin.set_head(work, company.id, people["lemeshev"])
     for name, login in DEPARTMENTS.items():
         admin.set_head(work, departments[name], people[login])
+    set_absence(
+        work, people["orlov"], work.now + timedelta(days=2), work.now + timedelta(days=9), people["petrov"], "отпуск"
+    )
     mark(work, "demo.prepared", f"Загружена демонстрационная компания «{COMPANY}»")
 
 

@@ -1,4 +1,4 @@
-"""What is in motion in the demo: twelve requests, who created them, who moved them and where."""
+"""What is in motion in the demo: thirteen requests, who created them, who moved them and where."""
 
 from __future__ import annotations
 
@@ -50,6 +50,14 @@ class Close:
 
 
 @dataclass(frozen=True)
+class Press:
+    """A person starts a process by its button on the card."""
+
+    by: str
+    process: str
+
+
+@dataclass(frozen=True)
 class DemoDeal:
     """One request: ``first`` is done at once, ``later`` after its process has given its task."""
 
@@ -60,7 +68,7 @@ class DemoDeal:
     responsible: str
     fields: Mapping[str, Any] = field(default_factory=dict)
     first: tuple[Move, ...] = ()
-    later: tuple[Move | Close, ...] = ()
+    later: tuple[Move | Close | Press, ...] = ()
 
 
 REGISTRAR = "krylova"
@@ -116,6 +124,16 @@ DEALS = (
                 "petrov", "Комплектация",
                 {"paid": "625000", "delivery_terms": "СДЭК", "signed_on": In(0), "fully_reserved": "нет"},
             ),
+        ),
+    ),
+    DemoDeal(
+        "gearbox", "Товары", "Мотор-редукторы, поставка с отсрочкой", "ПАО «Северный прокат»", "sokolov",
+        {"amount": "2340000", "complexity": "сложный", "contract_needed": "да"},
+        first=(Move("ivanova", GOODS_IDENTIFICATION),),
+        later=(
+            Close("ivanova", IDENTIFY),
+            Move("ivanova", "Договор", {"contract_feedback_at": In(4, 12)}),
+            Press("ivanova", "contract_approval"),
         ),
     ),
     DemoDeal(

@@ -12,13 +12,14 @@ from include.companies.services import create_company
 from include.deals import services as deals
 from include.deals.models import Deal, StageVisit
 from include.demo.company import DEMO, DemoError, is_marked, mark
-from include.demo.plan import DEALS, IDENTIFY, REGISTRAR, Close, DemoDeal, In, Login, Move
+from include.demo.plan import DEALS, IDENTIFY, REGISTRAR, Close, DemoDeal, In, Login, Move, Press
 from include.shared.errors import BackofficeError
 from include.shared.work import Work, reading, transaction
 from include.staff.models import Account
 from include.staff.services import Viewer, viewer
 from include.tasks import services as tasks
 from include.tasks.models import Task
+from include.workplace.services import press_button
 
 WAIT_SECONDS = 60.0
 LOOK_EVERY = 0.5
@@ -61,7 +62,7 @@ def _create(one: DemoDeal) -> int:
         return deal.id
 
 
-def _act(one: DemoDeal, deal_id: int, acts: tuple[Move | Close, ...], say: Say) -> None:
+def _act(one: DemoDeal, deal_id: int, acts: tuple[Move | Close | Press, ...], say: Say) -> None:
     """Do the acts that have not been done: every move leaves a visit, so visits tell where to go on."""
     with reading() as session:
         visits = session.scalar(select(func.count()).where(StageVisit.deal_id == deal_id)) or 0
@@ -70,6 +71,9 @@ def _act(one: DemoDeal, deal_id: int, acts: tuple[Move | Close, ...], say: Say) 
         if isinstance(act, Close):
             if to_skip <= 0:
                 _close(one, deal_id, act, say)
+        elif isinstance(act, Press):
+            if to_skip <= 0:
+                _press(one, deal_id, act, say)
         elif to_skip > 0:
             to_skip -= 1
         else:
@@ -92,6 +96,15 @@ def _close(one: DemoDeal, deal_id: int, act: Close, say: Say) -> None:
                 tasks.close_task(work, watcher, task_id)
     except BackofficeError as error:  # a task that asks for more than the demo knows stays open
         say(f"«{one.title}»: задача «{act.title}» осталась открытой. {error}")
+
+
+def _press(one: DemoDeal, deal_id: int, act: Press, say: Say) -> None:
+    watcher = _viewer(act.by)
+    try:
+        with transaction(watcher.actor) as work:
+            press_button(work, watcher, deal_id, act.process)
+    except BackofficeError as error:  # interrupted after the press: it runs already
+        say(f"«{one.title}»: {error}")
 
 
 def _wait_for_tasks(deal_ids: list[int], seconds: float) -> bool:

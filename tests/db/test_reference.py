@@ -284,7 +284,7 @@ def test_summary_tells_stages_tasks_and_logins(
     capsys.readouterr()
     assert demo(["summary"]) == 0
     page = capsys.readouterr().out
-    assert "сделок: 12" in page
+    assert "сделок: 13" in page
     assert "«Экспресс-идентификация» 3" in page
     assert "Открытых задач пока нет." in page
     assert company.DEMO_PASSWORD in page
