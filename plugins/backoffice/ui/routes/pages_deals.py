@@ -30,9 +30,9 @@ from include.shared import clock
 from include.shared.errors import BackofficeError, Forbidden, InvalidInput, NotFound
 from include.shared.work import reading, transaction
 from include.staff.services import Viewer
+from include.workplace import approvals, directory, files, moves, services
 from include.workplace import board as boards
 from include.workplace import card as cards
-from include.workplace import directory, moves, services
 from include.workplace.shapes import DealCard, FieldValue, HistoryRow, MoveRow, StageRow, StepRow
 
 router = APIRouter()
@@ -73,7 +73,7 @@ def deals(
 @router.get("/deals/{deal_id}")
 def deal(request: Request, viewer: StaffViewer, deal_id: RowId, before: str = "") -> Response:
     """Show the card of a deal."""
-    return _show(request, viewer, deal_id, before=identity(before))
+    return show(request, viewer, deal_id, before=identity(before))
 
 
 @router.post("/deals/{deal_id}/stage")
@@ -99,7 +99,7 @@ def move(request: Request, viewer: StaffViewer, deal_id: RowId, form: Form) -> R
     except NotFound:
         raise
     except BackofficeError as error:
-        return _show(request, viewer, deal_id, Errors.of(error, "move"))
+        return show(request, viewer, deal_id, Errors.of(error, "move"))
     if stage is not None and stage.id == shown.stage.id:
         return done(request, back, f"Сделка и так на стадии «{stage.title}».", kind="warning")
     title = stage.title if stage is not None else target
@@ -120,7 +120,7 @@ def fields(request: Request, viewer: StaffViewer, deal_id: RowId, form: Form) ->
     except NotFound:
         raise
     except BackofficeError as error:
-        return _show(request, viewer, deal_id, Errors.of(error, "fields_error", set(changed)), form)
+        return show(request, viewer, deal_id, Errors.of(error, "fields_error", set(changed)), form)
     said = f"Сохранено полей: {len(stored)}." if stored else "Изменений не было."
     return done(request, f"{ROOT}/deals/{deal_id}", said, kind="ok" if stored else "warning")
 
@@ -134,7 +134,7 @@ def press(request: Request, viewer: StaffViewer, deal_id: RowId, process: str) -
     except NotFound:
         raise
     except BackofficeError as error:
-        return _show(request, viewer, deal_id, Errors.of(error, "button", set()))
+        return show(request, viewer, deal_id, Errors.of(error, "button", set()))
     return done(request, f"{ROOT}/deals/{deal_id}", "Процесс запущен.")
 
 
@@ -157,7 +157,7 @@ def responsible(request: Request, viewer: StaffViewer, deal_id: RowId, form: For
         errors = Errors.of(error, "responsible", {"person_id", "reason", "responsible_id"})
         if "responsible_id" in errors.fields:
             errors.fields["person_id"] = errors.fields.pop("responsible_id")
-        return _show(request, viewer, deal_id, errors, form)
+        return show(request, viewer, deal_id, errors, form)
     return done(request, f"{ROOT}/deals/{deal_id}" if still_seen else f"{ROOT}/deals", "Ответственный изменён.")
 
 
@@ -191,7 +191,7 @@ def _consequences(shown: DealCard, stage: StageRow) -> list[str]:
     ]
 
 
-def _show(
+def show(
     request: Request,
     viewer: Viewer,
     deal_id: int,
@@ -199,6 +199,7 @@ def _show(
     typed: Mapping[str, str] | None = None,
     before: int | None = None,
 ) -> Response:
+    """Show the card of a deal, with what went wrong beside its form."""
     errors, kept = errors or Errors(), typed or {}
     with reading() as session:
         now = clock.now(session)
@@ -207,6 +208,8 @@ def _show(
             rows, older = cards.deal_history(session, viewer, deal_id, before_id=before)
             shown = shown.model_copy(update={"history": rows, "history_before": older})
         people = directory.people(session)
+        asked = approvals.approvals_of_case(session, viewer, shown.case_id, now)
+        uploaded, limit = files.deal_files(session, viewer, deal_id), files.limit_mb(session)
     choices = people_choices(people)
     names = {str(one.id): one.name for one in people}
     zone = shown.time_zone
@@ -222,7 +225,7 @@ def _show(
         offered_stage=_offered(shown), older=before is not None,
         card_stage_since=visits[-1].entered_at if visits else shown.created_at,
         history=[{"row": one, "change": _change(one, shown, names)} for one in shown.history],
-        responsible_inputs=_responsible_inputs(shown, kept, choices),
+        responsible_inputs=_responsible_inputs(shown, kept, choices), approvals=asked, files=uploaded, limit_mb=limit,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The page of a task: close it, change its term, give it to another person."""
+"""The page of a task: close it, answer «not yet», open it again, change its term, give it to another person."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ from include.shared import clock
 from include.shared.errors import BackofficeError, InvalidInput, NotFound
 from include.shared.work import reading, transaction
 from include.staff.services import Viewer
-from include.workplace import services
+from include.workplace import files, services
 from include.workplace.shapes import TaskPage
 from include.workplace.task_view import task_page
 
 router = APIRouter()
+DOING = {"task": "Выполнить", "confirm": "Подтвердите", "form": "Заполните данные", "fix": "Устранить замечания"}
 
 
 @router.get("/tasks/{task_id}")
 def task(request: Request, viewer: StaffViewer, task_id: RowId) -> Response:
     """Show a task: what, for which case, why, until when."""
-    return _show(request, viewer, task_id)
+    return show(request, viewer, task_id)
 
 
 @router.post("/tasks/{task_id}/close")
@@ -50,8 +51,42 @@ def close(request: Request, viewer: StaffViewer, task_id: RowId, form: Form) -> 
     except BackofficeError as error:
         errors = Errors.of(error, "close", set(values))
         errors.fields = {f"r.{name}": text for name, text in errors.fields.items()}
-        return _show(request, viewer, task_id, errors, form)
+        return show(request, viewer, task_id, errors, form)
     return done(request, f"{ROOT}/", f"Задача «{title}» выполнена.")
+
+
+@router.post("/tasks/{task_id}/not-yet")
+def not_yet(request: Request, viewer: StaffViewer, task_id: RowId, form: Form) -> Response:
+    """Answer a confirmation «нет»: why, and when to ask again."""
+    try:
+        with transaction(viewer.actor) as work:
+            answered = services.not_yet(work, viewer, task_id, form.get("no_reason", ""), form.get("next_check", ""))
+            said = written.moment(answered.due_at)
+    except NotFound:
+        raise
+    except BackofficeError as error:
+        errors = Errors.of(error, "not_yet", {"reason", "next_check"})
+        if "reason" in errors.fields:
+            errors.fields["no_reason"] = errors.fields.pop("reason")
+        return show(request, viewer, task_id, errors, form)
+    return done(request, f"{ROOT}/tasks/{task_id}", f"Ответ записан. Следующая проверка: {said}.")
+
+
+@router.post("/tasks/{task_id}/reopen")
+def reopen(request: Request, viewer: StaffViewer, task_id: RowId, form: Form) -> Response:
+    """Open a task that was closed by mistake again; what cannot be taken back is said."""
+    try:
+        with transaction(viewer.actor) as work:
+            opened = services.reopen_task(work, viewer, task_id, form.get("reopen_reason", ""))
+            title = opened.title
+    except NotFound:
+        raise
+    except BackofficeError as error:
+        errors = Errors.of(error, "reopen", {"reason"})
+        if "reason" in errors.fields:
+            errors.fields["reopen_reason"] = errors.fields.pop("reason")
+        return show(request, viewer, task_id, errors, form)
+    return done(request, f"{ROOT}/tasks/{task_id}", f"Задача «{title}» открыта снова.")
 
 
 @router.post("/tasks/{task_id}/term")
@@ -64,7 +99,7 @@ def term(request: Request, viewer: StaffViewer, task_id: RowId, form: Form) -> R
     except NotFound:
         raise
     except BackofficeError as error:
-        return _show(request, viewer, task_id, Errors.of(error, "term", {"due", "reason"}), form)
+        return show(request, viewer, task_id, Errors.of(error, "term", {"due", "reason"}), form)
     return done(request, f"{ROOT}/tasks/{task_id}", f"Новый срок: {said}.")
 
 
@@ -85,17 +120,19 @@ def give(request: Request, viewer: StaffViewer, task_id: RowId, form: Form) -> R
     except NotFound:
         raise
     except BackofficeError as error:
-        return _show(request, viewer, task_id, Errors.of(error, "give", {"person_id", "give_reason"}), form)
+        return show(request, viewer, task_id, Errors.of(error, "give", {"person_id", "give_reason"}), form)
     return done(request, f"{ROOT}/", "Задача передана, новый исполнитель уведомлён.")
 
 
-def _show(
+def show(
     request: Request, viewer: Viewer, task_id: int, errors: Errors | None = None, typed: Form | None = None
 ) -> Response:
+    """Show a task, with what went wrong beside its form."""
     errors, kept = errors or Errors(), typed or {}
     with reading() as session:
         now = clock.now(session)
         shown = task_page(session, viewer, task_id, now)
+        wanted, limit = files.task_files(session, viewer, task_id), files.limit_mb(session)
     people = people_choices(all_people()) if shown.may_change or shown.result_fields else {}
     zone = shown.task.case.time_zone
     term_inputs = [
@@ -113,10 +150,23 @@ def _show(
         {"name": "give_reason", "title": "Почему", "kind": "long", "required": True, "wide": True, "rows": 2,
          "value": kept.get("give_reason", "")},
     ]  # fmt: skip
+    no_inputs = [
+        {"name": "no_reason", "title": "Почему ещё нет", "kind": "long", "required": True, "wide": True, "rows": 2,
+         "value": kept.get("no_reason", "")},
+        {
+            "name": "next_check", "title": "Когда проверить снова", "kind": "datetime", "required": True,
+            "value": kept.get("next_check", ""), "hint": f"по времени {zone}" if zone != written.OFFICE_ZONE else "",
+        },
+    ]  # fmt: skip
+    reopen_inputs = [
+        {"name": "reopen_reason", "title": "Почему открываете снова", "kind": "long", "required": True, "wide": True,
+         "rows": 2, "value": kept.get("reopen_reason", "")},
+    ]  # fmt: skip
     return page(
         request, viewer, "task.html", status=errors.status, active="day", page=shown, task=shown.task, errors=errors,
         inputs=_result_inputs(shown, kept, people), term_inputs=term_inputs, give_inputs=give_inputs,
-        evidence=_evidence(shown), now=now,
+        no_inputs=no_inputs, reopen_inputs=reopen_inputs, evidence=_evidence(shown), doing=DOING, now=now, files=wanted,
+        limit_mb=limit,
     )  # fmt: skip
 
 
@@ -129,6 +179,7 @@ def _result_inputs(shown: TaskPage, kept: Form, people: dict[str, str]) -> list[
             "value": kept.get(f"r.{one.code}", written.input_value(one.value, one.kind, zone)),
         }
         for one in shown.result_fields
+        if one.kind != "file"  # a file is uploaded beside the form
     ]  # fmt: skip
 
 
@@ -146,8 +197,12 @@ def _evidence(shown: TaskPage) -> dict[str, str]:
     facts = proof.get("facts")
     if isinstance(facts, dict):
         said |= {
-            titles.get(name, "Значение"): written.field_value(value, "datetime" if "T" in str(value) else "text")
+            titles.get(name, "Значение"): written.field_value(value, _kind_of(value))
             for name, value in facts.items()
             if name in titles and value is not None
         }
     return said
+
+
+def _kind_of(value: Any) -> str:
+    return "datetime" if isinstance(value, str) and "T" in value else "text"
