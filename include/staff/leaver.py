@@ -32,6 +32,7 @@ from include.staff.services import lock_active, names, person_of
 from include.tasks import transfer
 from include.tasks.models import Task
 
+HANDED_OVER = "person.handed_over"
 ATTEMPTS = 5
 LONGEST_REASON = 300
 
@@ -122,7 +123,28 @@ def hand_over(
     for to, number in _received_tasks(work, held).items():
         received.setdefault(to, Counter())["tasks"] += number
     _tell(work, person, received, deactivate=deactivate)
+    if received:
+        work.audit(
+            HANDED_OVER, f"Работа сотрудника {person.short_name} передана", entity="person", entity_id=person.id,
+            before={"held": held.count}, after={"received": {str(to): counts for to, counts in received.items()}},
+            reason=reason,
+        )  # fmt: skip
     return HandedOver(person_id, deactivate, received)
+
+
+def preview(work: Work, person_id: int, plan: Mapping[str, int]) -> dict[int, dict[str, int]]:
+    """Return how much of each group everybody would get by this plan; refuses as ``hand_over`` would."""
+    begin(work)
+    held, chosen = holdings(work.session, person_id, work.now), Plan({key: to for key, to in plan.items() if to})
+    _check(work, held, chosen)
+    received: dict[int, Counter[str]] = {}
+    for group in held.groups:
+        followed = {one.key: chosen.of(one) for other in held.groups for one in other.own}
+        for one in group.items:
+            to = chosen.named(one) or (chosen.of(one) if one.follows is None else followed.get(one.follows))
+            if to is not None:
+                received.setdefault(to, Counter())[group.code] += 1
+    return {to: dict(counts) for to, counts in received.items()}
 
 
 def _check(work: Work, held: Holdings, plan: Plan) -> None:

@@ -91,6 +91,8 @@ class TaskRow(Shape):
     link: str
     acting: PersonRef | None = None  # who acts now while the executor of an open task is away
     for_whom: str | None = None  # «за Иванову А. П.», as it is said to him
+    kind: str = "task"  # task | confirm | form | fix
+    round: int = 1
 
 
 class AlarmRow(Shape):
@@ -205,6 +207,23 @@ class HistoryRow(Shape):
     after: dict[str, Any] | None
 
 
+class Reopening(Shape):
+    """Whether a closed task may be opened again (★11), why not, and what that takes back."""
+
+    possible: bool
+    why_not: str | None
+    consequences: list[str]
+
+
+class ApprovalRef(Shape):
+    """The approval whose remarks a task puts right."""
+
+    id: int
+    title: str
+    round: int
+    link: str
+
+
 class TaskPage(Shape):
     """Everything about one task; ``missing`` is what its guard still wants."""
 
@@ -225,6 +244,10 @@ class TaskPage(Shape):
     closes_itself: bool
     evidence: dict[str, Any] | None
     history: list[HistoryRow]
+    yes: str = "Выполнить"  # how the task is closed, in the words of its process
+    no: str | None = None  # how a confirmation is answered «нет»: its gate stays shut (R001-19)
+    approval: ApprovalRef | None = None
+    reopen: Reopening | None = None  # only of a done task, for whoever may act on it
 
 
 class StageRow(Shape):
@@ -268,6 +291,8 @@ class DealRow(Shape):
     company_id: int | None
     responsible: PersonRef
     amount: Decimal | None
+    debt: Decimal
+    overpaid: Decimal
     created_at: datetime
     stage_entered_at: datetime
     days_on_stage: int
@@ -505,6 +530,108 @@ class PersonRow(Shape):
     full_name: str
     post: str
     department: str | None
+
+
+class AbsenceRow(Shape):
+    """A period in which a person is away, and who stands in for him."""
+
+    id: int
+    person: PersonRef
+    substitute: PersonRef | None
+    begins_at: datetime
+    ends_at: datetime
+    reason: str
+    begun: bool
+    cancelled: bool
+
+
+class PersonLoad(PersonRow):
+    """A person with his presence and his load."""
+
+    active: bool
+    away_until: datetime | None
+    acting: str | None  # who stands in for him now
+    open_tasks: int
+    overdue_tasks: int
+    open_deals: int
+
+
+class PersonRole(Shape):
+    """A role that a person holds; ``department`` when it follows the head of that department (R001-18)."""
+
+    code: str
+    title: str
+    department: str | None = None
+
+
+class PersonCard(Shape):
+    """The card of a person: what he is, what he holds, when he is away, and where his work went."""
+
+    person: PersonLoad
+    email: str | None
+    time_zone: str
+    login: str | None
+    head: PersonRef | None
+    leads: list[str]
+    roles: list[PersonRole]
+    absences: list[AbsenceRow]
+    substitutions: list[AbsenceRow]
+    held: dict[str, int]
+    received: dict[str, dict[str, int]]
+    history: list[HistoryRow]
+    may_set_absence: bool
+    may_change: bool
+
+
+class HeldRow(Shape):
+    """One thing that a person holds; ``follows`` names what takes it along when that is handed over."""
+
+    key: str
+    title: str
+    sub: str
+    link: str | None
+    due_at: datetime | None
+    follows: str | None
+    proposed: PersonRef | None
+
+
+class HeldGroup(Shape):
+    """Things of one kind; ``own`` of them need a successor, the others follow something else."""
+
+    code: str
+    title: str
+    count: int
+    own: int
+    items: list[HeldRow]
+    proposed: PersonRef | None
+
+
+class HoldingsPage(Shape):
+    """Everything that a person holds (★48)."""
+
+    person: PersonRef
+    active: bool
+    count: int
+    groups: list[HeldGroup]
+
+
+class RemapTask(Shape):
+    """An open task of a role that goes to its new holder."""
+
+    id: int
+    title: str
+    case: str
+    due_at: datetime | None
+    link: str
+
+
+class RemapPage(Shape):
+    """A role, its present holder, and the open tasks that go along when it is given to another."""
+
+    code: str
+    title: str
+    holder: PersonRef
+    tasks: list[RemapTask]
 
 
 class SettingRow(Shape):
