@@ -228,6 +228,8 @@ def _deal_rows(session: Session, viewer: Viewer, ids: Sequence[int], now: dateti
             company_id=deal.company_id,
             responsible=PersonRef(id=person.id, name=person.short_name),
             amount=deal.amount,
+            debt=deal.debt,
+            overpaid=deal.overpaid,
             created_at=deal.created_at,
             stage_entered_at=entered_at,
             days_on_stage=max(0, (now - entered_at).days),

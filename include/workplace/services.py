@@ -15,7 +15,7 @@ from include.deals import rights
 from include.deals import services as deals
 from include.deals.models import Deal, Stage, StageVisit
 from include.notices.services import mark_read, mark_unread
-from include.process import buttons
+from include.process import buttons, reopen
 from include.process.forms import start_form
 from include.process.models import ProcessCase
 from include.shared import once, settings
@@ -126,6 +126,18 @@ def change_term(work: Work, viewer: Viewer, task_id: int, due: Any, reason: str)
     """Give a task a new term with its reason."""
     _seen_task(work, viewer, task_id)
     return tasks.change_term(work, viewer, task_id, due, reason)
+
+
+def not_yet(work: Work, viewer: Viewer, task_id: int, reason: str, next_check: Any) -> Task:
+    """Answer «нет» to a confirmation, with the reason and when it is asked again (R001-19)."""
+    _seen_task(work, viewer, task_id)
+    return tasks.not_yet(work, viewer, task_id, reason, next_check)
+
+
+def reopen_task(work: Work, viewer: Viewer, task_id: int, reason: str) -> Task:
+    """Open a task that was closed by mistake again; Conflict says what cannot be taken back (★11)."""
+    _seen_task(work, viewer, task_id)
+    return reopen.reopen_task(work, viewer, task_id, reason)
 
 
 def give_task(work: Work, viewer: Viewer, task_id: int, person_id: int, reason: str) -> Task:

@@ -8,15 +8,29 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from include.approvals.models import Approval
 from include.deals import rights
 from include.deals.models import Deal
+from include.process.reopen import preview
 from include.shared.errors import NotFound
+from include.shared.models import Audit
 from include.staff.services import Viewer, is_over, names
 from include.tasks import core
 from include.tasks.models import Task, TaskObserver, TermChange
+from include.tasks.services import NOT_YET
 from include.workplace import day, history
-from include.workplace.shapes import MissingItem, PersonRef, ResultField, TaskPage, TermChangeRow
+from include.workplace.shapes import (
+    ApprovalRef,
+    MissingItem,
+    PersonRef,
+    Reopening,
+    ResultField,
+    TaskPage,
+    TermChangeRow,
+)
 from include.workplace.words import value_in_words
+
+YES = {"confirm": "Подтвердить", "form": "Отправить", "fix": "Замечания устранены"}  # else «Выполнить»
 
 
 def task_page(session: Session, viewer: Viewer, task_id: int, now: datetime) -> TaskPage:
@@ -33,6 +47,8 @@ def task_page(session: Session, viewer: Viewer, task_id: int, now: datetime) -> 
     involved |= {deal.responsible_id} if deal is not None else set()
     fields = task.result_fields.get("fields", [])
     values = {one["code"]: _value(task, deal, one) for one in fields}
+    proposed = _given_before(session, task) if task.state == "open" and fields else {}
+    values |= {code: value for code, value in proposed.items() if code in values and values[code] is None}
     involved |= {int(values[one["code"]]) for one in fields if one["kind"] == "person" and values[one["code"]]}
     people = names(session, {one for one in involved if one is not None})
     is_open = task.state == "open"
@@ -80,7 +96,35 @@ def task_page(session: Session, viewer: Viewer, task_id: int, now: datetime) -> 
         closes_itself=task.closes_itself,
         evidence=task.evidence,
         history=history.of_entity(session, "task", task_id),
+        yes=str(task.result_fields.get("yes") or YES.get(task.kind, TaskPage.model_fields["yes"].default)),
+        no=str(task.result_fields.get("no") or NOT_YET) if task.kind == "confirm" else None,
+        approval=_approval(session, task),
+        reopen=_reopening(session, task, now) if task.state == "done" and over else None,
     )
+
+
+def _given_before(session: Session, task: Task) -> dict[str, Any]:
+    """Return the answers that the task was closed with by mistake: a proposal for the next time (★11)."""
+    last = session.scalars(
+        select(Audit.before)
+        .where(Audit.entity == "task", Audit.entity_id == task.id, Audit.action == "task.reopened")
+        .order_by(Audit.id.desc())
+        .limit(1)
+    ).first()
+    return dict((last or {}).get("result") or {})
+
+
+def _reopening(session: Session, task: Task, now: datetime) -> Reopening:
+    seen = preview(session, task, now)
+    return Reopening(possible=seen.possible, why_not=seen.why_not, consequences=seen.consequences)
+
+
+def _approval(session: Session, task: Task) -> ApprovalRef | None:
+    approval = session.get(Approval, task.approval_id) if task.approval_id is not None else None
+    if approval is None:
+        return None
+    link = f"/backoffice/approvals/{approval.id}"
+    return ApprovalRef(id=approval.id, title=approval.title, round=task.round, link=link)
 
 
 def _value(task: Task, deal: Deal | None, field: dict[str, Any]) -> Any:

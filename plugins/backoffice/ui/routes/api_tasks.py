@@ -42,6 +42,19 @@ class NewTerm(Body):
     reason: Line
 
 
+class NotYet(Body):
+    """Why a confirmation is answered «нет», and when it is asked again."""
+
+    reason: Line
+    next_check: Annotated[Text, Field(max_length=50)]
+
+
+class Reopening(Body):
+    """Why a closed task is opened again."""
+
+    reason: Line
+
+
 class NewExecutor(Body):
     """To whom a task is given, and why."""
 
@@ -85,6 +98,22 @@ def close(viewer: StaffViewer, task_id: RowId, body: Closing) -> TaskPage:
     """Close a task; 409 with ``missing`` when its guard holds."""
     with transaction(viewer.actor) as work:
         services.close_task(work, viewer, task_id, body.result)
+        return task_page(work.session, viewer, task_id, work.now)
+
+
+@router.post("/{task_id}/not-yet", summary="Ответить «пока нет»", responses=failures(403, 404, 409))
+def not_yet(viewer: StaffViewer, task_id: RowId, body: NotYet) -> TaskPage:
+    """Answer a confirmation «нет»: it stays open, the gate stays shut, the next check is the new term."""
+    with transaction(viewer.actor) as work:
+        services.not_yet(work, viewer, task_id, body.reason, body.next_check)
+        return task_page(work.session, viewer, task_id, work.now)
+
+
+@router.post("/{task_id}/reopen", summary="Открыть задачу снова", responses=failures(403, 404, 409))
+def reopen(viewer: StaffViewer, task_id: RowId, body: Reopening) -> TaskPage:
+    """Open a task that was closed by mistake again; ``reopen`` of the task says before what that takes back."""
+    with transaction(viewer.actor) as work:
+        services.reopen_task(work, viewer, task_id, body.reason)
         return task_page(work.session, viewer, task_id, work.now)
 
 
