@@ -229,6 +229,10 @@ def _navigation(viewer: Viewer | None) -> list[dict[str, Any]]:
             "icon": "play",
         },
     ]
+    if viewer.is_admin or viewer.led_departments:
+        items.append(
+            {"code": "people", "title": "Сотрудники", "href": f"{ROOT}/people", "icon": "users", "extra": True}
+        )
     if viewer.is_admin:
         items.append(
             {
