@@ -16,7 +16,7 @@ from include.shared.names import like_pattern
 from include.shared.work import Work
 from include.staff import absence, leaver, roles
 from include.staff.checks import role_of
-from include.staff.holdings import Held, holdings
+from include.staff.holdings import TITLES, Held, holdings
 from include.staff.models import Absence, Account, Department, Person, Role, RoleHolder
 from include.staff.services import Viewer, head_of, is_over, names, person_of, role_title
 from include.staff.stand_in import away
@@ -49,7 +49,8 @@ def people(session: Session, viewer: Viewer, now: datetime, *, query: str = "", 
         chosen.append(Person.department_id.in_(viewer.led_departments))
     if query:
         pattern = like_pattern(query)
-        found = (func.lower(one).like(pattern) for one in (Person.last_name, Person.first_name, Person.post))
+        names_ = (Person.last_name, Person.first_name, Person.middle_name, Person.post)
+        found = (func.replace(func.lower(one), "ё", "е").like(pattern) for one in names_)
         chosen.append(or_(*found))
     rows = session.execute(
         select(Person, Department.name)
@@ -84,7 +85,7 @@ def person_card(session: Session, viewer: Viewer, person_id: int, now: datetime)
         substitutions=[_absence_row(session, one, now) for one in absence.substitutions_of(session, person_id, now)],
         held={one.title: len(one.items) for one in held.groups},
         received={
-            called.get(to, f"№ {to}"): {leaver.TITLES.get(code, code): number for code, number in counts.items()}
+            called.get(to, f"№ {to}"): {TITLES.get(code, code): number for code, number in counts.items()}
             for to, counts in received.items()
         },
         history=history.of_entity(session, "person", person_id, limit=20),
@@ -109,7 +110,8 @@ def held_by(session: Session, viewer: Viewer, person_id: int, now: datetime) -> 
     person = _seen(session, viewer, person_id)
     held = holdings(session, person_id, now)
     titles = {one.key: one.title for group in held.groups for one in group.items}
-    proposed = {one.proposed for group in held.groups for one in (group, *group.items)}
+    proposed = {one.proposed for group in held.groups for one in group.items}
+    proposed |= {group.proposed for group in held.groups}
     called = names(session, {one for one in proposed if one is not None})
     return HoldingsPage(
         person=PersonRef(id=person.id, name=person.short_name),
@@ -169,9 +171,7 @@ def preview_hand_over(work: Work, viewer: Viewer, person_id: int, plan: Mapping[
     _administrator(viewer)
     received = leaver.preview(work, person_id, plan)
     called = names(work.session, set(received))
-    return {
-        called[to]: {leaver.TITLES[one]: number for one, number in counts.items()} for to, counts in received.items()
-    }
+    return {called[to]: {TITLES[one]: number for one, number in counts.items()} for to, counts in received.items()}
 
 
 def remap_preview(session: Session, viewer: Viewer, role_code: str, from_person_id: int) -> RemapPage:
@@ -316,3 +316,8 @@ def _received(session: Session, person_id: int) -> dict[int, dict[str, int]]:
 
 def _ref(called: Mapping[int, str], person_id: int | None) -> PersonRef | None:
     return None if person_id is None else PersonRef(id=person_id, name=called.get(person_id, f"№ {person_id}"))
+
+
+def person_ref(session: Session, person_id: int) -> PersonRef:
+    """Return a person as a link shows him."""
+    return PersonRef(id=person_id, name=person_of(session, person_id).short_name)
