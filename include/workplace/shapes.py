@@ -93,8 +93,6 @@ class TaskRow(Shape):
     for_whom: str | None = None  # «за Иванову А. П.», as it is said to him
     kind: str = "task"  # task | confirm | form | fix
     round: int = 1
-    kind: str = "task"  # task | confirm | form | fix
-    round: int = 1
 
 
 class AlarmRow(Shape):
@@ -207,23 +205,6 @@ class HistoryRow(Shape):
     reason: str | None
     before: dict[str, Any] | None
     after: dict[str, Any] | None
-class Reopening(Shape):
-    """Whether a closed task may be opened again (★11), why not, and what that takes back."""
-
-    possible: bool
-    why_not: str | None
-    consequences: list[str]
-
-
-class ApprovalRef(Shape):
-    """The approval whose remarks a task puts right."""
-
-    id: int
-    title: str
-    round: int
-    link: str
-
-
 
 
 class Reopening(Shape):
@@ -244,10 +225,6 @@ class ApprovalRef(Shape):
 
 
 class TaskPage(Shape):
-    yes: str = "Выполнить"  # how the task is closed, in the words of its process
-    no: str | None = None  # how a confirmation is answered «нет»: its gate stays shut (R001-19)
-    approval: ApprovalRef | None = None
-    reopen: Reopening | None = None  # only of a done task, for whoever may act on it
     """Everything about one task; ``missing`` is what its guard still wants."""
 
     task: TaskRow
@@ -291,8 +268,6 @@ class FieldRow(Shape):
     kind: str
     choices: dict[str, str]
 
-    debt: Decimal
-    overpaid: Decimal
 
 class FunnelRow(Shape):
     """A direction with its stages and fields."""
