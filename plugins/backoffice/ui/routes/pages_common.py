@@ -85,9 +85,13 @@ def page(
     active: str = "",
     quick: bool = False,
     around: directory.Frame | None = None,
+    asked: int | None = None,
     **context: Any,
 ) -> HTMLResponse:
-    """Return a page in its frame; a flash message is shown once; ``quick`` keeps off the database."""
+    """Return a page in its frame; a flash message is shown once; ``quick`` keeps off the database.
+
+    ``around`` and ``asked`` (how many approvals wait) are what the page has read already.
+    """
     flash = _flash_of(request)
     frame: dict[str, Any] = {
         "viewer": viewer, "active": active, "nav": _navigation(viewer), "flash": flash, "here": _here(request),
@@ -103,7 +107,8 @@ def page(
             if viewer is not None:
                 frame |= {"theme": around.preferences.theme, "my_zone": around.time_zone}
                 frame["bell"] = day.notices(session, viewer, limit=BELL_SHOWN)
-                frame["waiting"] = {"approvals": approvals.waiting(session, viewer)}
+                waiting = approvals.waiting(session, viewer) if asked is None else asked
+                frame["waiting"] = {"approvals": waiting}
     html = environment().get_template(template).render({**frame, **context})
     response = HTMLResponse(html, status_code=status)
     if flash is not None:

@@ -42,7 +42,8 @@ def my_day(
     """Show the tasks of a person or of the departments he leads, the most urgent first, grouped as he chose."""
     shown, around, query = _day(viewer, view, q, group, page_number(page_))
     return page(
-        request, viewer, "my_day.html", active="day", around=around, day=shown, q=query, only=group,
+        request, viewer, "my_day.html", active="day", around=around,
+        asked=shown.approvals_total if shown.scope == "mine" else None, day=shown, q=query, only=group,
         heading="Задачи отдела" if shown.scope == "department" else "Мой день", summary=_summary(shown),
         now=shown.now, **_addresses(shown, query),
     )  # fmt: skip
