@@ -42,6 +42,7 @@ def airflow_settings(home: Path) -> Iterator[None]:
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "BACKOFFICE_FILES": (home / "files").as_uri(),
     }
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
