@@ -23,6 +23,7 @@ from include.documents.models import FileVersion
 from include.notices.models import Notice
 from include.shared import clock
 from include.shared import settings as switches
+from include.shared.db import query_text
 from include.shared.errors import BackofficeError, Conflict, Forbidden, InvalidInput, NotFound
 from include.shared.models import Audit
 from include.shared.work import Actor, reading, transaction
@@ -868,6 +869,16 @@ def test_the_lists_of_a_person(desk: Desk) -> None:
     assert desk.driver.read(lambda session: inbox.waiting_for(session, viewer("boss"), 10, 10**6))[0] == []
 
 
+MANY = """
+    WITH made AS (
+        INSERT INTO approval (key, case_id, step, title, term, created_at, state, closed_at)
+        SELECT 'many/' || n, :case, 'x', 'x', '{}', :now, CASE WHEN n % 50 = 0 THEN 'open' ELSE 'approved' END,
+               CASE WHEN n % 50 = 0 THEN NULL ELSE CAST(:now AS timestamptz) END
+        FROM generate_series(1, :number) n RETURNING id, state)
+    INSERT INTO approval_seat (approval_id, round, position, title, address, holder, state)
+    SELECT id, 1, 1, 'x', 'head', 'person:' || id % 500, CASE state WHEN 'open' THEN 'asked' ELSE 'approved' END
+    FROM made"""
+
 # --- whatever happens -----------------------------------------------------------------------------------------------
 
 ACTS = st.lists(
@@ -939,3 +950,23 @@ def _consistent(desk: Desk, mode: tuple[str, int | None]) -> None:
             present = [one for one in rows if one.round == row.round and one.state in ("approved", "rejected")]
             voices = [one.decided_by for one in present]
             assert len(voices) == len(set(voices))
+
+
+def test_the_list_reads_by_the_indexes_however_many_approvals_there_are(desk: Desk) -> None:
+    """The badge of every page costs one query over the partial indexes."""
+    desk.begin("head")
+    with transaction(Actor(kind="system")) as work:
+        rows = {"case": desk.case_id, "now": work.now, "number": 20_000}
+        work.session.execute(text("SET LOCAL statement_timeout = 0"))
+        work.session.execute(text(MANY), rows)
+        work.session.execute(text("ANALYZE approval_seat, approval"))
+    viewer = desk.driver.company.viewer("boss")
+    query = "EXPLAIN " + query_text("approvals/waiting_for")
+    values = {"people": [viewer.person_id], "keys": [f"person:{viewer.person_id}"], "viewer": viewer.person_id}
+    plan = desk.driver.read(
+        lambda session: "\n".join(session.scalars(text(query), {**values, "limit": 1, "offset": 0}))
+    )
+    assert "ix_approval_seat_holder_asked" in plan
+    assert "ix_approval_seat_fallback_asked" in plan
+    assert "Seq Scan on approval" not in plan
+    assert desk.driver.read(lambda session: inbox.waiting_count(session, viewer)) >= 1
