@@ -140,8 +140,8 @@ def reopen_task(work: Work, viewer: Viewer, task_id: int, reason: str) -> Task:
     task.state, task.close_reason, task.result, task.evidence = "open", None, None, None
     task.closed_at = task.closed_by = task.closed_for = None
     work.audit(
-        "task.reopened", f"Задача «{task.title}» открыта снова", entity="task", entity_id=task.id,
-        case_id=task.case_id, before=closed, reason=reason,
+        "task.reopened", f"Задача «{task.title}» открыта снова{tasks.for_whom(work, viewer, task)}", entity="task",
+        entity_id=task.id, case_id=task.case_id, before=closed, reason=reason,
     )  # fmt: skip
     if course is not None:
         _begin_again(work, course, because)

@@ -69,7 +69,7 @@ def not_yet(work: Work, watcher: Viewer, task_id: int, reason: str, next_check: 
     answer = str(task.result_fields.get("no") or NOT_YET)
     before = _aim_at(work, watcher, task, moment, f"{answer}: {reason}")
     work.audit(
-        "task.not_yet", f"«{task.title}»: {answer}{_for_whom(work, watcher, task)}", entity="task", entity_id=task.id,
+        "task.not_yet", f"«{task.title}»: {answer}{for_whom(work, watcher, task)}", entity="task", entity_id=task.id,
         case_id=task.case_id, before={"due_at": before}, after={"due_at": moment}, reason=reason,
     )  # fmt: skip
     work.touch(task.case_id)
@@ -88,7 +88,7 @@ def change_term(work: Work, watcher: Viewer, task_id: int, due: Any, reason: str
         raise InvalidInput(msg, "reason")
     moment = _term(work, task, due)
     before = _aim_at(work, watcher, task, moment, reason)
-    said = f"Срок задачи «{task.title}» изменён{_for_whom(work, watcher, task)}"
+    said = f"Срок задачи «{task.title}» изменён{for_whom(work, watcher, task)}"
     work.audit(
         "task.term_changed", said, entity="task", entity_id=task.id,
         case_id=task.case_id, before={"due_at": before}, after={"due_at": moment}, reason=reason,
@@ -108,7 +108,7 @@ def reassign(work: Work, watcher: Viewer, task_id: int, person_id: int, reason: 
         raise InvalidInput(msg, "person_id")
     if task.executor_id == person_id:
         return task
-    said = f"Задача «{task.title}» передана: {person.short_name}{_for_whom(work, watcher, task)}"
+    said = f"Задача «{task.title}» передана: {person.short_name}{for_whom(work, watcher, task)}"
     task.addressed_to = f"person:{person_id}"
     core.move(work, task, person_id, said, f"Вам передана задача «{task.title}»", clean_reason(reason) or None)
     return task
@@ -144,7 +144,8 @@ def _absent(watcher: Viewer, task: Task) -> int | None:
     return task.executor_id if task.executor_id in watcher.acts_for else None
 
 
-def _for_whom(work: Work, watcher: Viewer, task: Task) -> str:
+def for_whom(work: Work, watcher: Viewer, task: Task) -> str:
+    """Return « (за Иванову А. П.)» when the viewer acts for the task's absent executor, else nothing."""
     absent = _absent(watcher, task)
     return f" ({person_of(work.session, absent).for_whom})" if absent is not None else ""
 

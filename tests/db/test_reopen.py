@@ -12,11 +12,13 @@ from include.approvals import services as approvals
 from include.approvals.models import Approval, ApprovalSeat
 from include.process import engine
 from include.process.models import OutboxEvent
+from include.process.reading import live_instances
 from include.process.reopen import Preview, preview, reopen_task
 from include.process.rules import after, at_least, days, filled, hours
 from include.shared.errors import BackofficeError, Conflict, Forbidden, InvalidInput
 from include.shared.models import Audit
 from include.shared.work import transaction
+from include.staff import absence
 from include.tasks.models import Task
 from tests.db.driver import QUOTE, Driver, Process, alarm, at_once, notice, on_stage, step, task, term_of
 
@@ -436,6 +438,45 @@ def test_its_executor_his_head_and_an_administrator_may(driver: Driver, login: s
     driver.move(deal, QUOTE)
     driver.close(titled(driver, "Первая"))
     assert driver.reopen(titled(driver, "Первая"), login).state == "open"
+
+
+def test_whoever_stands_in_for_him_may_and_the_trace_says_for_whom(driver: Driver) -> None:
+    """Features 47: a substitute puts right what was closed in the absent person's name."""
+    process = chain()
+    deal = driver.deal(process)
+    driver.move(deal, QUOTE)
+    driver.close(titled(driver, "Первая"))
+    head = driver.company.viewer("boss")
+    with transaction(head.actor) as work:
+        away = absence.set_absence(
+            work, driver.company["manager"], driver.now, driver.now + timedelta(days=2), driver.company["colleague"]
+        )
+    try:
+        driver.reopen(titled(driver, "Первая"), "colleague")
+    finally:  # the people are those of the whole module
+        with transaction(head.actor) as work:
+            absence.cancel_absence(work, away.id)
+    (said,) = driver.read(
+        lambda session: session.scalars(
+            select(Audit.text).where(Audit.action == "task.reopened", Audit.entity_id == driver.open_task().id)
+        ).all()
+    )
+    assert said == "Задача «Первая» открыта снова (за Иванову А.)"
+
+
+def test_the_reconciler_waits_for_the_run_that_is_not_made_yet(driver: Driver) -> None:
+    """The event is on its way: the new instance is not taken for one whose run was deleted."""
+    process = chain()
+    deal = driver.deal(process)
+    driver.move(deal, QUOTE)
+    driver.close(titled(driver, "Первая"))
+    watcher = driver.company.viewer("manager")
+    with transaction(watcher.actor) as work:
+        reopen_task(work, watcher, titled(driver, "Первая").id, "ошибка")
+    (live,) = [one for one in live_instances() if one.process == process.id]
+    assert live.event_pending
+    assert live.waiting_steps == ["first"]
+    driver.settle()
 
 
 @pytest.mark.parametrize("login", ["colleague", "chief", "accountant"])
