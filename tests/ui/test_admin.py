@@ -32,9 +32,19 @@ def app() -> Iterator[Any]:
     home = Path(tempfile.mkdtemp(prefix="backoffice-airflow-"))
     with pytest.MonkeyPatch.context() as patch, workday.airflow_settings(home), workday.database():
         patch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(Path(workday.__file__).resolve().parents[2] / "dags"))
-        conductor = workday.Conductor()
-        workday.start_company(conductor)
+        found()
         yield workday.application()
+
+
+def found() -> None:
+    """The demo company before its first deal."""
+    from include.demo import company
+    from include.reference.services import load_reference
+    from include.shared.work import transaction
+
+    with transaction(company.DEMO) as work:
+        load_reference(work)
+        company._hire(work)
 
 
 class Browser:

@@ -113,6 +113,11 @@ class Register(BaseModelView):
         """Nothing is imported here: each change is a person's act."""
         return False
 
+    @override
+    async def is_action_allowed(self, _request: Request, _name: str) -> bool:
+        """Nothing is done to many rows at once: each act is asked about one."""
+        return False
+
     # --- reads ---
 
     @override
