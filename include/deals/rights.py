@@ -9,6 +9,7 @@ from include.deals.models import Deal, Funnel, Stage, StageVisit
 from include.shared.errors import Forbidden, NotFound
 from include.staff.models import Person
 from include.staff.services import Viewer, is_over
+from include.talk.models import Comment, Mention
 from include.tasks.models import Task, TaskObserver
 
 GOODS = "Товары"
@@ -33,6 +34,10 @@ def visible_to(viewer: Viewer) -> ColumnElement[bool]:
         select(Task.case_id)
         .join(TaskObserver, TaskObserver.task_id == Task.id)
         .where(TaskObserver.person_id.in_(mine)),
+        # whoever was called in its talk, as long as the comment stands
+        select(Comment.case_id)
+        .join(Mention, Mention.comment_id == Comment.id)
+        .where(Mention.person_id.in_(mine), Comment.removed_at.is_(None)),
     )
     allowed: list[ColumnElement[bool]] = [
         Deal.responsible_id.in_(mine),

@@ -20,6 +20,7 @@ from include.shared.errors import InvalidInput
 from include.staff.models import Person
 from include.staff.services import Viewer
 from include.staff.stand_in import Away, away
+from include.talk.services import NOTICE_KEY as COMMENT_KEY
 from include.tasks.models import Task, TaskObserver
 from include.workplace.shapes import AlarmRow, CaseRef, MyDay, NoticeRow, Page, PersonRef, TaskRow
 from include.workplace.words import TASK_STATES
@@ -142,7 +143,10 @@ def _about(notice: Notice, deal_id: int | None) -> str | None:
         return f"/backoffice/approvals/{notice.approval_id}"
     if notice.task_id is not None:
         return f"/backoffice/tasks/{notice.task_id}"
-    return deal_link(deal_id) if deal_id is not None else None
+    if deal_id is None:
+        return None
+    kind, _, rest = notice.key.partition("/")
+    return f"{deal_link(deal_id)}#comment-{rest.partition('/')[0]}" if kind == COMMENT_KEY else deal_link(deal_id)
 
 
 def case_ref(row: RowMapping) -> CaseRef:

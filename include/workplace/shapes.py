@@ -732,3 +732,24 @@ class ComparisonPage(Shape):
     cut: bool
     count: int
     paragraphs: list[ChangedParagraph]
+
+
+class CommentRow(Shape):
+    """A comment of a case; a removed one has no text, its author may bring it back for a while."""
+
+    id: int
+    author: PersonRef
+    said_at: datetime
+    text: str
+    mentions: list[PersonRef]
+    removed: bool
+    mine: bool
+    may_bring_back: bool
+
+
+class TalkPage(Shape):
+    """The newest comments of a case in order; ``before_id`` asks for those before them."""
+
+    comments: list[CommentRow]
+    before_id: int | None
+    count: int
