@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import event, text
 from starlette.testclient import TestClient
 
 from include.deals import services as deals
 from include.shared.db import engine
 from include.shared.work import reading, transaction
+from include.staff import services
 from tests.ui import workday
 from tests.ui.api.conftest import PASSWORD, Company, _found_company, give_task
 
@@ -89,6 +91,7 @@ class Desk:
 
     def change(self, sql: str, **parameters: Any) -> None:
         with engine().begin() as connection:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text(sql), parameters)
 
     def stage(self, deal_id: int) -> str:
@@ -116,6 +119,8 @@ def desk() -> Iterator[Desk]:
     home = Path(tempfile.mkdtemp(prefix="backoffice-airflow-"))
     with pytest.MonkeyPatch.context() as patch, workday.airflow_settings(home), workday.database():
         patch.setenv("BACKOFFICE_SECRET", "secret-of-the-tests")
+        # hashes that take no time; real ones are slow on purpose
+        patch.setattr(services, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         company = _found_company()
         yield Desk(company, workday.application())
 
