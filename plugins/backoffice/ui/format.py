@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
 
 from include.documents.rules import version_words
 
@@ -18,6 +21,7 @@ MONTHS = (
     "июля", "августа", "сентября", "октября", "ноября", "декабря",
 )  # fmt: skip
 WEEKDAYS = ("понедельник", "вторник", "среда", "четверг", "пятница", "суббота", "воскресенье")
+WEB_ADDRESS = re.compile(r"\bhttps?://[^\s<>\"']+", re.IGNORECASE)
 UNIT_WORDS = {
     "minutes": ("минута", "минуты", "минут"),
     "hours": ("час", "часа", "часов"),
@@ -225,6 +229,18 @@ def is_past(value: Any, now: datetime) -> bool:
     return isinstance(value, datetime) and value.astimezone(UTC) <= now.astimezone(UTC)
 
 
+def linked(text: str) -> Markup:
+    """Return a person's text as it was written, with web addresses to click; nothing else of it is HTML."""
+    said, at = Markup(), 0
+    for found in WEB_ADDRESS.finditer(text):
+        link = found.group().rstrip(".,;:!?)»”\"'")
+        said += text[at : found.start()] + Markup(
+            '<a href="{0}" target="_blank" rel="noopener noreferrer nofollow">{0}</a>'
+        ).format(link)
+        at = found.start() + len(link)
+    return said + text[at:]
+
+
 def _as_text(value: Any) -> str:
     return DASH if value in (None, "") else str(value)
 
@@ -233,5 +249,5 @@ FILTERS = {
     "day": day, "clock": clock, "moment": moment, "long_day": long_day, "when": when, "left": left, "ago": ago,
     "money": money, "money_short": money_short, "sum_input": sum_input, "term": term, "phone": phone,
     "setting_value": setting_value, "field_value": field_value, "input_value": input_value, "initials": initials,
-    "is_past": is_past, "count": count, "plural": plural,
+    "is_past": is_past, "count": count, "plural": plural, "linked": linked,
 }  # fmt: skip

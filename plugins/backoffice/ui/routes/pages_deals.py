@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from secrets import token_urlsafe
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from backoffice.ui import format as written
@@ -30,7 +31,7 @@ from include.shared import clock
 from include.shared.errors import BackofficeError, Forbidden, InvalidInput, NotFound
 from include.shared.work import reading, transaction
 from include.staff.services import Viewer
-from include.workplace import approvals, directory, files, moves, services
+from include.workplace import approvals, directory, files, moves, services, talk
 from include.workplace import board as boards
 from include.workplace import card as cards
 from include.workplace.shapes import DealCard, FieldValue, HistoryRow, MoveRow, StageRow, StepRow
@@ -71,9 +72,15 @@ def deals(
 
 
 @router.get("/deals/{deal_id}")
-def deal(request: Request, viewer: StaffViewer, deal_id: RowId, before: str = "") -> Response:
+def deal(
+    request: Request,
+    viewer: StaffViewer,
+    deal_id: RowId,
+    before: str = "",
+    said: Annotated[str, Query(alias="talk")] = "",
+) -> Response:
     """Show the card of a deal."""
-    return show(request, viewer, deal_id, before=identity(before))
+    return show(request, viewer, deal_id, before=identity(before), talk_before=identity(said))
 
 
 @router.post("/deals/{deal_id}/stage")
@@ -198,6 +205,7 @@ def show(
     errors: Errors | None = None,
     typed: Mapping[str, str] | None = None,
     before: int | None = None,
+    talk_before: int | None = None,
 ) -> Response:
     """Show the card of a deal, with what went wrong beside its form."""
     errors, kept = errors or Errors(), typed or {}
@@ -210,6 +218,7 @@ def show(
         people = directory.people(session)
         asked = approvals.approvals_of_case(session, viewer, shown.case_id, now)
         uploaded, limit = files.deal_files(session, viewer, deal_id), files.limit_mb(session)
+        said = talk.deal_talk(session, viewer, deal_id, now, before=talk_before)
     choices = people_choices(people)
     names = {str(one.id): one.name for one in people}
     zone = shown.time_zone
@@ -226,6 +235,7 @@ def show(
         card_stage_since=visits[-1].entered_at if visits else shown.created_at,
         history=[{"row": one, "change": _change(one, shown, names)} for one in shown.history],
         responsible_inputs=_responsible_inputs(shown, kept, choices), approvals=asked, files=uploaded, limit_mb=limit,
+        talk=said, talk_older=talk_before is not None, talk_typed=kept.get("comment", ""), talk_key=token_urlsafe(12),
     )  # fmt: skip
 
 
