@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from include.approvals import services as approvals
@@ -15,7 +17,7 @@ from include.process.models import OutboxEvent
 from include.process.reading import live_instances
 from include.process.reopen import Preview, preview, reopen_task
 from include.process.rules import after, at_least, days, filled, hours
-from include.shared.errors import BackofficeError, Conflict, Forbidden, InvalidInput
+from include.shared.errors import BackofficeError, Conflict, Forbidden, GuardRefused, InvalidInput
 from include.shared.models import Audit
 from include.shared.work import transaction
 from include.staff import absence
@@ -25,6 +27,7 @@ from tests.db.driver import QUOTE, Driver, Process, alarm, at_once, notice, on_s
 pytestmark = pytest.mark.db
 CONTRACT = "Договор"
 SHIPPING = "Отгрузка"
+ACTS = ["close", "close", "reopen", "reopen", "away", "back", "later", "pay"]
 
 
 def titled(driver: Driver, title: str) -> Task:
@@ -426,6 +429,39 @@ def test_a_task_without_a_process(driver: Driver) -> None:
     driver.close(made)
     assert driver.reopen(made).state == "open"
     assert driver.instances() == []
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(acts=st.lists(st.sampled_from(ACTS), max_size=9))
+def test_whatever_people_do_nothing_is_lost_or_doubled(driver: Driver, acts: list[str]) -> None:
+    """★11: any order of closing, opening again, leaving and coming back keeps every invariant of the engine."""
+    process = on_stage(QUOTE, {
+        "begin": notice("Началось"), "first": task("Первая", due=hours(3)), "late": alarm("first", after(hours(5))),
+        "second": task("Вторая", on_leave="keep"), "pay": task("Расчёт", guard=at_least("paid", "amount"),
+                                                              closes_itself=True, reentry="repeat"),
+        "end": notice("Конец"), "beside": task("Соседняя"), "last": task("Последняя", on_leave="keep"),
+    }, beside=["begin"], last=["beside"])  # fmt: skip
+    driver.processes, driver.cases = [], set()
+    deal = driver.deal(process, fields={"amount": "100"})
+    driver.move(deal, QUOTE)
+    for number, act in enumerate(acts):
+        states = {"close": ("open",), "reopen": ("done",)}.get(act)
+        found = driver.tasks(*states) if states else []
+        try:
+            if act == "close" and found:
+                driver.close(found[number % len(found)])
+            elif act == "reopen" and found:
+                driver.reopen(found[-1 - number % len(found)])
+            elif act in ("away", "back"):
+                driver.move(deal, CONTRACT if act == "away" else QUOTE)
+            elif act == "later":
+                driver.later(hours=2)
+            elif act == "pay":
+                driver.fill(deal, paid="100")
+        except (Conflict, GuardRefused):
+            driver.settle()
+        assert driver.violations() == [], acts[: number + 1]
+    assert told(driver, "Началось") == len({one.payload["visit_id"] for one in driver.instances(process)})
 
 
 # --- who and how often ----------------------------------------------------------------------------------------------
