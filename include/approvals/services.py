@@ -194,7 +194,7 @@ def _deciding(work: Work, approval: Approval) -> str:
         found |= set(core.deciders(session, seat, approval, work.now))
         addresses.append(people.in_words(session, seat.address))
     if found:
-        return ", ".join(sorted(staff.names(session, found).values()))
+        return ", ".join(sorted(staff.names(session, found).values())).removesuffix(".")  # a sentence ends it
     return f"никто: {'; '.join(addresses)} не назначен"
 
 
