@@ -210,7 +210,7 @@ def task_rows() -> Select[*tuple[Any, ...]]:
             Task.executor_id,
             Task.created_at,
             Task.closed_at,
-            Task.guard.is_not(None).label("guarded"),
+            (func.jsonb_typeof(Task.guard) == "object").label("guarded"),  # none is kept as the JSON null
             Task.kind,
             Task.round,
             Task.case_id,

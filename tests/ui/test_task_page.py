@@ -259,6 +259,13 @@ def test_rounds_are_said_in_lists_and_on_the_card(driver: Driver, manager: Brows
     assert [(one["kind"], one["round"]) for one in rows] == [("task", 2)]
 
 
+def test_only_a_guarded_task_is_said_to_close_by_a_condition(driver: Driver, manager: Browser) -> None:
+    plain, guarded = given(driver), given(driver, guard={"filled": "track_number"})
+    for of_task, is_guarded in ((plain, False), (guarded, True)):
+        assert ("закрывается по условию" in manager.page(f"/tasks/{of_task.id}")) == is_guarded
+        assert manager.api("GET", f"/tasks/{of_task.id}").json()["task"]["guarded"] is is_guarded
+
+
 # --- opening again --------------------------------------------------------------------------------------------------
 
 
