@@ -1,4 +1,4 @@
-"""The event of a changed row of reference data: processes may listen to it (``on_event("reference_changed")``)."""
+"""The event of a changed row of reference data: processes may listen to it."""
 
 from __future__ import annotations
 

@@ -281,7 +281,13 @@ def test_a_setting_names_a_role_that_there_is(driver: Driver) -> None:
         settings.declare(work, "whose", "Чья", "role", "director")
     with pytest.raises(InvalidInput):
         act(driver, lambda work: settings.change(work, "whose", "nobody"))
+    with pytest.raises(InvalidInput):
+        act(driver, lambda work: settings.change(work, "whose", ""))
     act(driver, lambda work: settings.change(work, "whose", "accountant"))
+    with transaction() as work:
+        settings.declare(work, "whose_if_any", "Чья, если чья-то", "role", "")
+    act(driver, lambda work: settings.change(work, "whose_if_any", "accountant"))
+    act(driver, lambda work: settings.change(work, "whose_if_any", ""))
 
 
 def test_a_changed_calendar_wakes_only_what_counts_working_time(driver: Driver) -> None:

@@ -132,7 +132,7 @@ class Site(BaseAdmin):
         given = context or {}
         view, row = given.get("view"), given.get("raw_obj")
         shared: dict[str, Any] = {
-            "registers": self._groups(), "here_view": view, "admin": f"{ROOT}{PATH}", "asked": request.query_params,
+            "registers": self._groups(), "here_view": view, "admin": f"{ROOT}{PATH}", "query": request.query_params,
             "units": written.UNIT_TITLES,
             "page_address": lambda number: f"?{request.url.include_query_params(page=number).query}",
         }  # fmt: skip

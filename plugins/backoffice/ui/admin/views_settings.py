@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -21,6 +22,28 @@ from include.shared import calendar, settings
 from include.shared.work import Work
 
 KINDS = {"term": "срок", "switch": "переключатель", "role": "роль", "number": "число", "text": "текст"}
+
+
+@dataclass(frozen=True)
+class InWords(SettingLine):
+    """A setting with its value and default in words."""
+
+    roles: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def words(self) -> str:
+        """Return the present value."""
+        return self._told(self.value)
+
+    @property
+    def default_words(self) -> str:
+        """Return the default."""
+        return self._told(self.default)
+
+    def _told(self, value: Any) -> str:
+        if self.kind == "role":
+            return self.roles.get(value, value) or "не назначена"
+        return written.setting_value(value, self.kind)
 
 
 class SettingValue(Entry):
@@ -77,7 +100,8 @@ class Settings(Register):
 
     @override
     def rows(self, session: Session) -> Sequence[Any]:
-        return [_Told.of(one) for one in setting_lines(session)]
+        roles = role_choices(session)
+        return [InWords(**vars(one), roles=roles) for one in setting_lines(session)]
 
     @override
     def change(self, work: Work, row: Any, data: Mapping[str, Any]) -> str:
@@ -92,11 +116,11 @@ class Settings(Register):
     def typed_of(self, row: Any, typed: dict[str, Any]) -> dict[str, Any]:
         value = typed.get("value")
         if isinstance(value, dict) and "value_kind" in value:  # typed and refused: shown as it was typed
-            return {**typed, "value": {**value, "kind": row.kind}}
+            return {**typed, "value": {**value, "kind": row.kind, "empty": row.default == ""}}
         if row.kind == "term" and isinstance(row.value, dict):
             ((unit, number),) = row.value.items()
             return {"value": {"kind": "term", "unit": unit, "number": number}}
-        return {"value": {"kind": row.kind, "value": row.value}}
+        return {"value": {"kind": row.kind, "value": row.value, "empty": row.default == ""}}
 
     @row_action(
         name="reset",
@@ -111,22 +135,6 @@ class Settings(Register):
     @override
     async def is_row_action_allowed_for_obj(self, request: Request, name: str, obj: Any) -> bool:
         return name != "reset" or obj.changed_at is not None
-
-
-class _Told(SettingLine):
-    """A setting with its value and default in words."""
-
-    @classmethod
-    def of(cls, one: SettingLine) -> _Told:
-        return cls(**vars(one))
-
-    @property
-    def words(self) -> str:
-        return written.setting_value(self.value, self.kind)
-
-    @property
-    def default_words(self) -> str:
-        return written.setting_value(self.default, self.kind)
 
 
 class Days(Register):
