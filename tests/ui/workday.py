@@ -186,6 +186,9 @@ def _later(one: Any, made: Mapping[str, int], act: Any) -> None:
     if isinstance(act, plan.Close):
         start._close(one, made[one.key], act, lambda _: None)
         return
+    if isinstance(act, plan.Press):
+        start._press(one, made[one.key], act, lambda _: None)
+        return
     with transaction(start._viewer(act.by).actor) as work:
         if act.fields:
             deals.set_fields(work, made[one.key], start._values(work, act.fields))
