@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from include.deals.models import Deal
 from include.process.models import ProcessCase
+from include.shared.db import query_text
 from include.shared.errors import Conflict, Forbidden, NotFound
 from include.shared.models import Audit
 from include.shared.names import like_pattern
@@ -20,6 +21,7 @@ from include.staff.holdings import TITLES, Held, holdings
 from include.staff.models import Absence, Account, Department, Person, Role, RoleHolder
 from include.staff.services import Viewer, head_of, is_over, names, person_of, role_title
 from include.staff.stand_in import away
+from include.staff.structure import stray_tasks
 from include.tasks.models import Task
 from include.workplace import history
 from include.workplace.shapes import (
@@ -60,6 +62,13 @@ def people(session: Session, viewer: Viewer, now: datetime, *, query: str = "", 
         .limit(SHOWN_AT_MOST)
     ).all()
     return _loads(session, [(one, department) for one, department in rows], now)
+
+
+def unheld_roles(session: Session) -> dict[str, int]:
+    """Return the roles that nobody holds though open tasks wait for their holder, with how many (R001-17)."""
+    empty = session.execute(text(query_text("staff/unheld_roles"))).all()
+    waiting = {one.title: len(stray_tasks(session, one.code, [])) for one in empty}
+    return {title: number for title, number in waiting.items() if number}
 
 
 def person_card(session: Session, viewer: Viewer, person_id: int, now: datetime) -> PersonCard:

@@ -122,6 +122,12 @@ def test_a_role_is_given_with_its_open_tasks(desk: Desk, words: Words) -> None:
     assert "открытых задач перешло: 1" in words(done)
     assert desk.one("SELECT executor_id FROM task WHERE addressed_to = 'role:page_role'") == to
     assert desk.as_("admin").get(f"/people/{former}/roles/page_role").status_code == 404
+    assert "Роли, которых никто не держит" not in words(desk.as_("admin").get("/people"))
+    with transaction(PROCESS) as work:
+        admin.take_role(work, "page_role", to)
+    shown = words(desk.as_("admin").get("/people"))
+    assert "Юрист отдела: 1 открытая задача ждёт" in shown, "задача осталась, и видно, что адресата нет"
+    assert "Роли, которых" not in words(desk.as_("boss").get("/people"))
 
 
 def test_a_leaver_is_previewed_confirmed_and_gone(desk: Desk, words: Words) -> None:

@@ -41,7 +41,10 @@ def everybody(request: Request, viewer: StaffViewer, q: str = "", gone: str = ""
     with reading() as session:
         now = clock.now(session)
         rows = people.people(session, viewer, now, query=query, gone=left)
-    return page(request, viewer, "people.html", active="people", people=rows, q=query, gone=left, now=now)
+        unheld = people.unheld_roles(session) if viewer.is_admin else {}
+    return page(
+        request, viewer, "people.html", active="people", people=rows, q=query, gone=left, unheld=unheld, now=now
+    )
 
 
 @router.get("/people/{person_id}")
