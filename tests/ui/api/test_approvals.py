@@ -9,8 +9,9 @@ import pytest
 
 from include.approvals import core
 from include.approvals.core import Seat
+from include.deals import services as deals
 from include.deals.models import Deal
-from include.documents.models import FileVersion
+from include.documents import services as documents
 from include.shared.work import transaction
 from tests.ui.api.conftest import Company
 
@@ -28,9 +29,9 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> None:
 def begin(company: Company) -> Any:
     """Ask approvers about a deal of the manager."""
 
-    def make(*addresses: str, **more: Any) -> int:
+    def make(*addresses: str, deal: int = company.deals["mine"], **more: Any) -> int:
         with transaction() as work:
-            case_id = work.session.get_one(Deal, company.deals["mine"]).case_id
+            case_id = work.session.get_one(Deal, deal).case_id
             work.lock_case(case_id)
             values = {
                 "key": f"api/{next(_keys)}", "case_id": case_id, "instance_id": None, "step": "approval",
@@ -43,18 +44,10 @@ def begin(company: Company) -> Any:
     return make
 
 
-def upload(company: Company, number: int) -> int:
+def upload(deal: int, content: str) -> int:
     with transaction() as work:
-        case_id = work.session.get_one(Deal, company.deals["mine"]).case_id
-        work.lock_case(case_id)
-        version = FileVersion(
-            case_id=case_id, field="contract_draft", number=number, content_hash=f"h{number}", size=1,
-            name=f"Договор {number}.pdf", media_type="application/pdf", uploaded_at=work.now, uploaded_by=None,
-        )  # fmt: skip
-        work.session.add(version)
-        work.session.flush()
-        core.file_replaced(work, case_id, "contract_draft", version)
-        return version.id
+        case_id = work.session.get_one(Deal, deal).case_id
+        return documents.add_version(work, case_id, "contract_draft", "Договор.txt", content.encode()).id
 
 
 def test_an_approval_waits_in_the_list_of_who_decides_and_is_decided(as_: Any, begin: Any) -> None:
@@ -118,14 +111,18 @@ def test_who_decides_without_seeing_the_deal_gets_no_way_to_it(as_: Any, begin: 
 
 def test_an_old_file_is_not_approved(as_: Any, begin: Any, company: Company) -> None:
     """★40."""
-    seen = upload(company, 101)
-    one = begin("head", field="contract_draft")
-    new = upload(company, 102)
+    with transaction(company.actor("manager")) as work:
+        manager = company.people["manager"]
+        deal = deals.create_deal(work, title="Сделка с договором", funnel="Товары", responsible_id=manager).id
+    seen = upload(deal, "Цена 100")
+    one = begin("head", deal=deal, field="contract_draft")
+    new = upload(deal, "Цена 120")
     decide = as_("boss").post
     assert decide(f"/approvals/{one}/decision", json={"answer": "approve", "seen_version": seen}).status_code == 409
     assert decide(f"/approvals/{one}/decision", json={"answer": "approve", "seen_version": new}).status_code == 200
     page = as_("boss").get(f"/approvals/{one}").json()
-    assert (page["file"]["number"], page["rounds"][0]["seats"][0]["version"]) == (102, 102)
+    assert page["file"]["id"] == new
+    assert page["rounds"][0]["seats"][0]["version"] == page["file"]["number"]
 
 
 def test_the_link_of_who_decides(as_: Any, begin: Any) -> None:
