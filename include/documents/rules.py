@@ -129,8 +129,8 @@ class Sight:
 
 
 def by_media_type(media_type: str) -> FileKind:
-    """Return the kind that is stored under this media type."""
-    return next(one for one in _KINDS if one.media_type == media_type)
+    """Return the kind that is stored under this media type; a kind that is accepted no more is a plain file."""
+    return next((one for one in _KINDS if one.media_type == media_type), FileKind("", "файл", media_type))
 
 
 def version_words(value: object) -> str:

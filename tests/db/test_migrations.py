@@ -190,7 +190,10 @@ def test_every_reference_has_an_index(migrated: Engine) -> None:
         ("task", "creator_id"), ("task", "closed_by"), ("task", "stage_id"), ("task_term_change", "changed_by"),
         ("process_instance", "scheme_id"), ("process_instance", "stage_id"), ("process_instance", "head_id"),
         ("process_instance", "case_id"), ("step_state", "task_id"), ("notice", "task_id"),
-        ("nomenclature", "first_exchange_id"),
+        ("nomenclature", "first_exchange_id"), ("absence", "created_by"), ("approval", "stage_id"),
+        ("approval_seat", "decided_for"), ("approval_seat", "version_id"), ("comment", "author_id"),
+        ("decision_link", "person_id"), ("file_version", "uploaded_by"), ("notice", "approval_id"),
+        ("role", "department_id"), ("step_state", "approval_id"), ("task", "closed_for"),
     }  # fmt: skip
     seen = inspect(migrated)
     missing = set()

@@ -46,6 +46,7 @@ TITLES = {
     "contract_needed": ("Нужен ли договор", "bool"),
     "contract_feedback_at": ("Дата получения обратной связи по Договору", "datetime"),
     "contract_draft": ("Проект договора", "file"),
+    "contract_signed": ("Договор подписан", "bool"),
     "report_feedback_at": ("Дата обратной связи по Отчету", "datetime"),
     "delivery_terms": ("Условие доставки", "choice"),
     "fully_reserved": ("Товар полностью зарезервирован", "bool"),
