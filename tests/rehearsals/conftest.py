@@ -11,6 +11,7 @@ from tests.dags.environment import configure_airflow
 
 configure_airflow()  # before the first `import airflow` of any test module here
 
+from include.documents import storage as files  # noqa: E402
 from tests.db.conftest import (  # noqa: E402
     company,
     database,
@@ -19,8 +20,6 @@ from tests.db.conftest import (  # noqa: E402
     driver,
     quick_passwords,
 )
-
-from include.documents import storage as files  # noqa: E402
 
 __all__ = ["company", "database", "database_engine", "database_url", "driver", "quick_passwords"]
 

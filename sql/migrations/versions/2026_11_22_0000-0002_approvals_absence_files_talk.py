@@ -223,7 +223,8 @@ def upgrade() -> None:
             f" || to_tsvector('simple'::regconfig, translate({column}, {SIGNS}, {SPACES}))))"
         )
     op.execute(
-        "UPDATE deal SET debt = greatest(coalesce(amount, 0) - paid, 0), overpaid = greatest(paid - coalesce(amount, 0), 0)"
+        "UPDATE deal SET debt = greatest(coalesce(amount, 0) - paid, 0),"
+        " overpaid = greatest(paid - coalesce(amount, 0), 0)"
     )
 
 
