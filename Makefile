@@ -15,7 +15,7 @@ VENV := .venv/bin
 INSTALLATION := $(VENV)/python -m include.installation
 COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 # Each group is a process of its own: Airflow's settings are read once, and the groups need different ones.
-TEST_GROUPS := "tests/unit tests/db tests/installation tests/test_rooms.py" "tests/dags tests/plugins" \
+TEST_GROUPS := "tests/unit tests/db tests/installation tests/test_rooms.py" "tests/dags tests/plugins tests/rehearsals" \
   "tests/ui tests/browser"
 export CONFIRM REPLICAS
 

@@ -65,6 +65,7 @@ with StageProcess(
         "Сформировать и отправить Договор",
         to="responsible",
         due=term("contract_term", working_days(1), "Срок отправки договора"),
+        topic="contract",
         only_if=NEEDED,
         only_if_says="договор не нужен",
     )

@@ -8,7 +8,18 @@
 Владелец: отдел продаж. Если шаг упал: docs/runbook.md#process-failed.
 """
 
-from backoffice.process import Alarm, EmployeeTask, EventProcess, Result, at_due, at_field, filled, given, on_stage
+from backoffice.process import (
+    Alarm,
+    EmployeeTask,
+    EventProcess,
+    Result,
+    at_due,
+    at_field,
+    filled,
+    given,
+    on_stage,
+    still_open,
+)
 
 ANSWERS = {"signed": "подписан", "remarks": "есть замечания", "no_answer": "ответа нет"}
 
@@ -16,7 +27,7 @@ with EventProcess(
     "contract_feedback",
     title="Договор: новая дата обратной связи",
     field="contract_feedback_at",
-    only_if=on_stage("Договор") & given("contract_feedback") & filled("contract_feedback_at"),
+    only_if=on_stage("Договор") & given("contract_feedback") & ~still_open("contract") & filled("contract_feedback_at"),
     only_if_says="дата изменена не на стадии «Договор» или до первой задачи: только запись",
     owner="Отдел продаж",
     doc_md=__doc__,

@@ -29,6 +29,7 @@ from backoffice.process import (
     on_funnel,
     on_stage,
     rounds,
+    still_open,
     term,
 )
 
@@ -36,7 +37,11 @@ with EventProcess(
     "goods_quote_feedback",
     title="Товары: новая дата обратной связи по КП",
     field="quote_feedback_at",
-    only_if=on_funnel("Товары") & on_stage("Счет/КП") & given("quote_feedback") & filled("quote_feedback_at"),
+    only_if=on_funnel("Товары")
+    & on_stage("Счет/КП")
+    & given("quote_feedback")
+    & ~still_open("quote")
+    & filled("quote_feedback_at"),
     only_if_says="дата изменена не на стадии «Счет/КП» или до первой задачи: только запись",
     owner="Отдел продаж",
     doc_md=__doc__,
@@ -72,7 +77,7 @@ with EventProcess(
         guard=changed("quote_feedback_at") & in_future("quote_feedback_at"),
         closes_itself=True,
         topic="quote_feedback_date",
-        reentry="repeat",
+        reentry="replace",
     )
 
     feedback >> many_rounds >> still_here >> new_date

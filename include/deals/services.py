@@ -189,11 +189,11 @@ def _change(
     cleaned: Mapping[str, Any],
     said: str | None = None,
 ) -> dict[str, Any]:
-    topics = task_core.topics_given(work.session, deal.case_id)
     before = {code: _present(deal, case, code) for code in cleaned}
     changed = {code: value for code, value in cleaned.items() if value != before[code]}
     if not changed:
         return {}
+    given, still_open = task_core.topics(work.session, deal.case_id)
     for code, value in changed.items():
         _store(deal, case, code, value)
     work.session.flush()
@@ -210,7 +210,7 @@ def _change(
             "field_changed", f"on:field:{code}", case_id=deal.case_id, visit=f"field-{code}-{case.seq}",
             payload={
                 "field": code, "visit_id": visit.id, "on_stage_id": deal.stage_id, "before": before[code],
-                "after": changed[code], "topics_given": topics,
+                "after": changed[code], "topics_given": given, "topics_open": still_open,
             },
         )  # fmt: skip
         definition = definitions.get(code)

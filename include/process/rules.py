@@ -69,6 +69,11 @@ def given(topic: str) -> Condition:
     return Condition({"has": ["event:topics_given", topic]})
 
 
+def still_open(topic: str) -> Condition:
+    """A task of the topic was open when the event that began the process happened (R002-24)."""
+    return Condition({"has": ["event:topics_open", topic]})
+
+
 def rounds(topic: str, at_least: NumberRef) -> Condition:
     """So many tasks of the topic have been given during the present stay on the stage (R002-25); 0 switches it off."""
     return Condition({"reached": [f"{ROUNDS}{topic}", at_least.body()]})

@@ -58,7 +58,7 @@ def _switches(title: str, known: Mapping[str, tuple[list[str], Mapping[str, Any]
             "kind": "switch", "default": spec.get("reentry") == "repeat",
         }
         for step, (_, spec) in sorted(known.items())
-        if spec["word"] in TASK_WORDS
+        if spec["word"] in TASK_WORDS and spec.get("reentry") != "replace"
     ]  # fmt: skip
 
 

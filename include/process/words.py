@@ -114,7 +114,7 @@ def _join_or_give(step: StepContext) -> Task | Stop | Wait:
     if open_one is not None and spec["reentry"] != "replace":
         return _join_open(step, open_one)
     done_one = next((task for task in earlier if task.state == "done"), None)
-    if done_one is not None and (done_one.id in step.instance.payload.get(JOINS, []) or not _repeats(step)):
+    if done_one is not None and (done_one.id in step.instance.payload.get(JOINS, []) or _stays_done(step, earlier)):
         step.row.task_id = done_one.id
         return done_one
     try:
@@ -172,6 +172,12 @@ def _earlier_tasks(step: StepContext, topic: str) -> Sequence[Task]:
         same = or_(same, Task.topic == topic)
     found = select(Task).where(Task.case_id == step.case.id, same).order_by(Task.id.desc())
     return step.work.session.scalars(found).all()
+
+
+def _stays_done(step: StepContext, earlier: Sequence[Task]) -> bool:
+    """Say whether what was done need not be given again: the policy says so, and no later round was withdrawn."""
+    later_round_withdrawn = bool(step.spec.get("shared_topic")) and earlier[0].state == "withdrawn"
+    return not later_round_withdrawn and not _repeats(step)
 
 
 def _repeats(step: StepContext) -> bool:
@@ -349,7 +355,12 @@ def stage_sensor(step: StepContext) -> Answer:
 def _newer_of_topic(step: StepContext) -> Task | None:
     """Return a task of the topic that was given after those of this process."""
     last = max([row.task_id or 0 for row in step.steps.values()], default=0)
-    newer = select(Task).where(Task.case_id == step.case.id, Task.topic == step.spec["gives_way_to"], Task.id > last)
+    newer = select(Task).where(
+        Task.case_id == step.case.id,
+        Task.topic == step.spec["gives_way_to"],
+        Task.id > last,
+        Task.state != "withdrawn",
+    )
     return step.work.session.scalars(newer.limit(1)).first()
 
 

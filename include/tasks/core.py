@@ -33,9 +33,12 @@ def case_facts(session: Session, case_id: int, instance: ProcessInstance | None 
     return {"title": case.title, "time_zone": case.time_zone, "link": None, **payload}
 
 
-def topics_given(session: Session, case_id: int) -> list[str]:
-    """Return the topics of all tasks ever given in a case."""
-    return sorted(session.scalars(select(Task.topic).where(Task.case_id == case_id).distinct()))
+def topics(session: Session, case_id: int) -> tuple[list[str], list[str]]:
+    """Return the topics of a case: all ever given, and those with an open task."""
+    rows = session.execute(
+        select(Task.topic, func.bool_or(Task.state == "open")).where(Task.case_id == case_id).group_by(Task.topic)
+    ).all()
+    return sorted(topic for topic, _ in rows), sorted(topic for topic, is_open in rows if is_open)
 
 
 def rounds_of(session: Session, case_id: int, topic: str, since: datetime) -> int:

@@ -27,6 +27,7 @@ FIELDS = {one.code: one.kind for one in catalogue.FIELDS} | {"responsible": "per
 FACTS = {"came_from", "moved_by_person", "funnel", "stage", "paid", "amount"}
 # what an event brings besides the case's fields
 EVENT_FACTS = {"on:event:exchange_applied": {"rejects", "refused_files"}}
+TOPICS_OF_EVENT = {"event:topics_given", "event:topics_open"}
 BASES = {"task", "due", "stage", "opened"}
 
 
@@ -40,10 +41,10 @@ def steps(dagbag: Any) -> Iterator[tuple[Process, Step]]:
 
 def test_the_card_names_every_task(dagbag: Any) -> None:
     for dag, step in steps(dagbag):
-        if isinstance(step, EmployeeTask):
-            assert f"«{step.spec['title']}»" in (dag.doc_md or ""), (
-                f"{dag.dag_id}: в карточке нет «{step.spec['title']}»"
-            )
+        named = [step.spec["title"]] if isinstance(step, EmployeeTask) else []
+        named += [step.spec["fix"]["title"]] if step.spec.get("fix") else []
+        for title in named:
+            assert f"«{title}»" in (dag.doc_md or ""), f"{dag.dag_id}: в карточке нет «{title}» (одной строкой)"
 
 
 def test_the_card_names_owner_and_what_to_do(dagbag: Any) -> None:
@@ -106,7 +107,7 @@ def found_when_asked(fact: str, dag: Process, dagbag: Any) -> bool:
     if kind == "step":
         return name.partition(".")[0] in dag.task_dict
     topics = {step.spec["topic"] for _, step in steps(dagbag) if step.spec.get("shared_topic")}
-    return (kind == "rounds" and name in topics) or fact == "event:topics_given"
+    return (kind == "rounds" and name in topics) or fact in TOPICS_OF_EVENT
 
 
 def test_a_process_begins_for_topics_that_somebody_gives(dagbag: Any) -> None:
@@ -115,10 +116,10 @@ def test_a_process_begins_for_topics_that_somebody_gives(dagbag: Any) -> None:
         if step.spec.get("gives_way_to"):
             assert step.spec["gives_way_to"] in topics, f"{dag.dag_id}.{step.task_id}"
         if dag.begins_if is not None:
-            asked = re.findall(r"'has': \['event:topics_given', '([^']+)'\]", str(dag.begins_if["condition"]))
+            asked = re.findall(r"'has': \['event:topics_\w+', '([^']+)'\]", str(dag.begins_if["condition"]))
             assert set(asked) <= topics, dag.dag_id
             rules.check_condition(dag.begins_if["condition"])
-            known = set(FIELDS) | FACTS | {"event:topics_given"}
+            known = set(FIELDS) | FACTS | TOPICS_OF_EVENT
             assert rules.fields_of(dag.begins_if["condition"]) <= known, dag.dag_id
 
 
@@ -186,11 +187,21 @@ def watched(step: Step) -> list[str]:
 
 def test_a_term_has_one_default_everywhere(dagbag: Any) -> None:
     """One setting code in two processes with two defaults: whichever started last would win."""
-    known: dict[str, dict[str, int]] = {}
+    known: dict[str, tuple[Any, str]] = {}
     for _, step in steps(dagbag):
-        for ref in [offset for one in moments(step) for offset in offsets(one)]:
+        for ref in references(step.spec):
             if ref["setting"]:
-                assert known.setdefault(ref["setting"], ref["default"]) == ref["default"], ref["setting"]
+                said = (ref["default"], ref["title"])
+                assert known.setdefault(ref["setting"], said) == said, ref["setting"]
+
+
+def references(spec: Any) -> Iterator[dict[str, Any]]:
+    """Every term and number that a step reads from the settings, wherever it stands."""
+    parts = spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else ()
+    if isinstance(spec, dict) and {"setting", "default"} <= set(spec):
+        yield spec
+    for part in parts:
+        yield from references(part)
 
 
 def test_texts_use_known_places_only(dagbag: Any) -> None:

@@ -165,3 +165,14 @@ def test_dragged_away_and_back_at_each_step(driver: Driver, till: str) -> None:
     assert play.open() == []
     play.moves(STAGE)
     assert play.open() == expected
+
+
+def test_a_later_round_withdrawn_by_leaving_is_asked_again(driver: Driver) -> None:
+    """AG-6."""
+    play = asked(driver)
+    play.closes(FIRST, outcome="remarks")
+    play.fills(contract_feedback_at="2026-11-26T12:00")
+    assert play.open() == [AGAIN]
+    play.moves("Комплектация")
+    play.moves(STAGE)
+    assert play.open() == [FIRST]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
+from sqlalchemy import select
 
+from include.shared.models import Setting
 from tests.db.driver import MOSCOW, Driver
 from tests.rehearsals.play import Play, at
 
@@ -240,6 +242,37 @@ def test_dragged_away_and_back_at_each_step(play: Play, till: str) -> None:
     if till in ("stays", "new_date"):
         play.after(hours=12)
         assert play.open() == [NEW_DATE]
+
+
+def test_a_later_round_withdrawn_by_leaving_is_asked_again(play: Play) -> None:
+    """AG-6: what was open when the deal left is given anew, though an earlier round was done."""
+    answered(play)
+    play.fills(quote_feedback_at="2026-11-26T12:00")
+    assert play.open() == [AGAIN]
+    play.moves("Комплектация")
+    play.moves(STAGE)
+    assert play.open() == [FIRST]
+    play.closes(FIRST)
+    play.after(hours=12)
+    assert play.open() == [NEW_DATE]
+
+
+def test_a_date_changed_while_the_quote_is_open_again_only_aims(play: Play) -> None:
+    """A2-10: reopened by mistake or asked anew by the switch, the КП comes first."""
+    sent(play)
+    play.driver.reopen(next(one for one in play.driver.tasks() if one.title == QUOTE))
+    play.fills(quote_feedback_at="2026-11-26T12:00")
+    assert play.open() == [QUOTE]
+    play.closes(QUOTE)
+    assert play.due(FIRST) == datetime(2026, 11, 26, 12, tzinfo=MOSCOW)
+
+
+def test_the_loop_has_no_switch_that_ends_it(play: Play) -> None:
+    """R002-25: «дожим» goes on until the deal leaves the stage."""
+    sent(play).fills(quote_feedback_at="2026-11-25T12:00")
+    known = play.driver.read(lambda session: set(session.scalars(select(Setting.code))))
+    assert "repeat:goods_quote.quote" in known
+    assert not {one for one in known if one.startswith("repeat:goods_quote_feedback.")}
 
 
 @pytest.mark.parametrize("when", ["before", "at", "after"])

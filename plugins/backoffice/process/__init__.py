@@ -42,6 +42,7 @@ from include.process.rules import (
     on_stage,
     result_of,
     rounds,
+    still_open,
     term,
     working_days,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "on_stage",
     "result_of",
     "rounds",
+    "still_open",
     "term",
     "working_days",
 ]
