@@ -2,23 +2,35 @@
 
 from backoffice.process import (
     Alarm,
+    Approval,
+    Approver,
+    Confirm,
     CreateDeal,
     DateSensor,
     EmployeeTask,
     FieldSensor,
+    Fix,
+    FormRequest,
     MoveStage,
     Notify,
+    Repeat,
     Result,
+    Rework,
     SetField,
     StageProcess,
     StageSensor,
     TaskSensor,
     after,
     at_field,
+    by_field,
     came_from,
+    changed,
     days,
     filled,
     hours,
+    number,
+    result_of,
+    rounds,
     term,
 )
 
@@ -47,4 +59,25 @@ with StageProcess(
     deal = CreateDeal("deal", "Завести сделку")
     move = MoveStage("move", "Перевести", stage="Конец")
 
+    paid = Confirm("paid", "Оплачено", to="role:accountant", due=hours(8), yes="Оплачен", no="Не оплачен")
+    asked = FormRequest("asked", "Спросить", to="responsible", asks=[Result("place", "Куда")])
+    allowed = Approval(
+        "allowed", "Разрешить", mode="quorum", quorum=1, term=days(2), only_if=result_of("asked", "place", "Омск"),
+        by=[Approver("Руководитель", "head"), Approver("Директор", "role:director|head")],
+    )  # fmt: skip
+    agreed = Rework(
+        "agreed", "Согласовать", by=[Approver("Директор", "role:director")], file="contract_draft",
+        fix=Fix("Исправить", to="responsible", guard=filled("contract_draft")),
+    )  # fmt: skip
+    again = Repeat(
+        "again", "Напоминать", every=days(14), holds=~filled("track_number"), tell=("responsible",),
+        at_most=number("many", 6, "Сколько раз"), says="Напоминание {times}: {case}",
+    )  # fmt: skip
+    renew = EmployeeTask(
+        "renew", "Сменить дату", to="setting:somebody|responsible", guard=changed("ready_at"), topic="renewal",
+        due=by_field("complexity", {"simple": hours(4), "complex": days(1)}, otherwise="complex"),
+        only_if=rounds("calls", number("rounds", 3, "Кругов")),
+    )  # fmt: skip
+
     take >> call >> [said, seen] >> soon >> stuck >> tell >> deal >> move
+    paid >> asked >> allowed >> agreed >> again >> renew
