@@ -119,6 +119,7 @@ def desk() -> Iterator[Desk]:
     home = Path(tempfile.mkdtemp(prefix="backoffice-airflow-"))
     with pytest.MonkeyPatch.context() as patch, workday.airflow_settings(home), workday.database():
         patch.setenv("BACKOFFICE_SECRET", "secret-of-the-tests")
+        patch.setenv("BACKOFFICE_CLOCK", "real")  # the tests of the API before may still drive theirs
         # hashes that take no time; real ones are slow on purpose
         patch.setattr(services, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         company = _found_company()
