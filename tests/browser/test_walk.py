@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from include.installation.installation import free_port
+from include.staff import services
 from tests.ui import workday
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -34,7 +36,9 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def conductor() -> Iterator[workday.Conductor]:
     home = Path(tempfile.mkdtemp(prefix="backoffice-airflow-"))
-    with workday.airflow_settings(home), workday.database():
+    with pytest.MonkeyPatch.context() as patch, workday.airflow_settings(home), workday.database():
+        # hashes that take no time; real ones are slow on purpose, and everybody here logs in
+        patch.setattr(services, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         conductor = workday.Conductor()
         workday.start_company(conductor)
         workday.make_overdue()
