@@ -52,8 +52,9 @@ def test_who_may_not_upload(as_: Any, company: Company, login: str, status: int)
     assert (as_("manager").get(f"/deals/{company.deals['mine']}/files").json()[0]["versions"]) == []
 
 
-def test_a_foreign_file_does_not_exist(as_: Any, company: Company) -> None:
-    made = put(as_("manager"), company.deals["service"], b"secret of the deal").json()["id"]
+def test_a_foreign_file_does_not_exist(as_: Any) -> None:
+    deal = as_("manager").post("/deals", json={"title": "Чужая сделка", "funnel": "Товары"}).json()["id"]
+    made = put(as_("manager"), deal, b"secret of the deal").json()["id"]
     for path in (f"/files/{made}", f"/files/{made}/content", f"/files/{made}/changes/{made}", "/files/999999"):
         assert as_("stranger").get(path).status_code == 404, path
     assert as_("stranger").post(f"/files/{made}/restore").status_code == 404
