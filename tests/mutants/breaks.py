@@ -55,7 +55,7 @@ BREAKS = [
     ),
     Break(
         "decider_not_re_resolved",
-        "сменился ответственный, а решает прежний руководитель (R002-62)",
+        "сменился ответственный, а нового руководителя не спросили (R002-62)",
         "include/process/lifecycle.py",
         "    work.session.flush()\n    approvals.addresses_changed(work, case_id)\n",
         "    work.session.flush()\n",

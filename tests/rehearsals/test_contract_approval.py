@@ -188,7 +188,9 @@ def test_the_new_responsible_puts_the_remarks_right(play: Play) -> None:
 def test_a_new_responsible_brings_a_new_head_to_decide(play: Play) -> None:
     """R002-62, AG-4: resolved at the moment of decision."""
     drafted(play)
+    play.told()
     play.driver.give_to(play.deal, "engineer")
+    assert "chief: Ждёт вашего решения" in play.told()
     with pytest.raises(BackofficeError):
         play.decides("approve", by="boss")
     play.decides("approve", by="chief")
