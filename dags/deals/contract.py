@@ -1,8 +1,8 @@
 """Процесс (Airflow DAG): воронки «Товары» и «Услуги», стадия «Договор».
 
 1. Определяется руководитель (R002-26).
-2. «Нужен ли договор» не заполнено – ответственному ставится «Указать, нужен ли договор». Нет – сделка сама переходит
-   на «Комплектация», а услуги – на «Ожидание выезда на объект» (R002-27, A2-11).
+2. «Нужен ли договор» не заполнено – ответственному ставится «Указать, нужен ли договор»; ответа ждём. Нет – сделка
+   сама переходит на «Комплектация», а услуги – на «Ожидание выезда на объект» (R002-27, A2-11).
 3. Да – «Сформировать и отправить Договор» (R002-28).
 4. После неё, если «Дата получения обратной связи по Договору» пуста, –
    «Заполнить дату получения обратной связи по Договору»; закрыть её нельзя, пока даты нет (R002-29).
@@ -17,6 +17,7 @@
 from backoffice.process import (
     Alarm,
     EmployeeTask,
+    FieldSensor,
     MoveStage,
     Result,
     StageProcess,
@@ -46,6 +47,7 @@ with StageProcess(
         only_if=~filled("contract_needed"),
         only_if_says="уже указано",
     )
+    answered = FieldSensor("answered", "Ответ, нужен ли договор", until=filled("contract_needed"))
     to_picking = MoveStage(
         "to_picking",
         "Договор не нужен: перевести на «Комплектация»",
@@ -93,4 +95,4 @@ with StageProcess(
         "feedback_late", of=feedback, at=at_due(), tell=("responsible",), says="Нет обратной связи по договору: {case}"
     )
 
-    needed >> [to_picking, to_site_visit] >> send >> date >> feedback
+    needed >> answered >> [to_picking, to_site_visit] >> send >> date >> feedback

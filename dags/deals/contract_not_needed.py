@@ -21,13 +21,13 @@ with EventProcess(
         "to_picking",
         "Перевести на «Комплектация»",
         stage="Комплектация",
-        only_if=on_funnel("Товары"),
-        only_if_says="это услуги",
+        only_if=on_funnel("Товары") & equals("contract_needed", False),
+        only_if_says="это услуги, или договор снова нужен",
     )
     MoveStage(
         "to_site_visit",
         "Перевести на «Ожидание выезда на объект»",
         stage="Ожидание выезда на объект",
-        only_if=on_funnel("Услуги"),
-        only_if_says="это товары",
+        only_if=on_funnel("Услуги") & equals("contract_needed", False),
+        only_if_says="это товары, или договор снова нужен",
     )

@@ -8,6 +8,7 @@ from include.approvals import core as approvals
 from include.approvals.models import Approval
 from include.process.models import ProcessInstance, StepAim, StepState
 from include.shared.work import Work
+from include.staff.addresses import settled
 from include.staff.services import head_of
 from include.tasks import core as task_core
 from include.tasks.models import Task
@@ -165,9 +166,10 @@ def responsible_changed(work: Work, case_id: int, person_id: int) -> None:
         instance.head_id = head_id
     open_tasks = work.session.scalars(select(Task).where(Task.case_id == case_id, Task.state == "open")).all()
     for task in open_tasks:
-        if task.addressed_to == "responsible" and task.executor_id != person_id:
+        address = settled(work.session, task.addressed_to)
+        if address == "responsible" and task.executor_id != person_id:
             _hand_over(work, task, person_id, "новому ответственному")
-        if task.addressed_to == "head" and head_id is not None and task.executor_id != head_id:
+        if address == "head" and head_id is not None and task.executor_id != head_id:
             _hand_over(work, task, head_id, "руководителю нового ответственного")
         if task.instance_id is not None:
             task_core.lead(work, task, head_id)

@@ -19,6 +19,7 @@ from include.shared.errors import BackofficeError
 from include.shared.work import Work
 from include.shared.working_time import WORKING_UNITS, Term, WorkCalendar, moment_of
 from include.staff import services as staff
+from include.staff.addresses import SETTING, settled
 from include.staff.models import Person
 from include.tasks import core as task_core
 from include.tasks.models import Task
@@ -206,10 +207,8 @@ class StepContext:
             return [self.head]
         if address == "initiator":
             return [self.instance.payload.get("started_by")]
-        if address.startswith("setting:"):
-            code, _, otherwise = address.removeprefix("setting:").partition("|")
-            role = settings.value_of(session, code, "")
-            return list(staff.holders(session, role)) if role else self._behind(otherwise)
+        if address.startswith(SETTING):
+            return self._behind(settled(session, address))
         if address.startswith("field:"):
             name, _, role = address.removeprefix("field:").partition("|role:")
             person = session.get(Person, self.facts.get(name) or 0)
@@ -252,10 +251,8 @@ class StepContext:
         """Return «роль «Продакт»» for an address."""
         if address.startswith("role:"):
             return f"роль «{staff.role_title(self.work.session, address.removeprefix('role:'))}»"
-        if address.startswith("setting:"):
-            code, _, otherwise = address.removeprefix("setting:").partition("|")
-            role = settings.value_of(self.work.session, code, "")
-            return self.address_in_words(f"role:{role}" if role else otherwise)
+        if address.startswith(SETTING):
+            return self.address_in_words(settled(self.work.session, address))
         known = {
             "responsible": "ответственный", "head": "руководитель ответственного", "mover": "тот, кто перевёл",
             "initiator": "тот, кто запустил",

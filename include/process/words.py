@@ -175,9 +175,13 @@ def _earlier_tasks(step: StepContext, topic: str) -> Sequence[Task]:
 
 
 def _stays_done(step: StepContext, earlier: Sequence[Task]) -> bool:
-    """Say whether what was done need not be given again: the policy says so, and no later round was withdrawn."""
+    """Say whether what was done need not be given again: by the policy, and while nothing has undone it.
+
+    A later round may have been withdrawn, or what had closed the task itself may hold no more (an emptied field).
+    """
     later_round_withdrawn = bool(step.spec.get("shared_topic")) and earlier[0].state == "withdrawn"
-    return not later_round_withdrawn and not _repeats(step)
+    undone_since = bool(step.spec.get("closes_itself")) and not step.holds(step.spec.get("guard"))
+    return not later_round_withdrawn and not undone_since and not _repeats(step)
 
 
 def _repeats(step: StepContext) -> bool:

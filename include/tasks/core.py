@@ -42,9 +42,12 @@ def topics(session: Session, case_id: int) -> tuple[list[str], list[str]]:
 
 
 def rounds_of(session: Session, case_id: int, topic: str, since: datetime) -> int:
-    """Return how many tasks of a topic were given since a moment; withdrawn ones were no round (R002-25)."""
+    """Return how many rounds of a topic there were since a moment (R002-25): tasks done, and the open one.
+
+    A withdrawn or replaced task was no round: a date corrected twice is still one.
+    """
     counted = select(func.count()).where(
-        Task.case_id == case_id, Task.topic == topic, Task.created_at >= since, Task.state != "withdrawn"
+        Task.case_id == case_id, Task.topic == topic, Task.created_at >= since, Task.state.in_(("open", "done"))
     )
     return session.scalar(counted) or 0
 

@@ -176,3 +176,37 @@ def test_a_later_round_withdrawn_by_leaving_is_asked_again(driver: Driver) -> No
     play.moves("Комплектация")
     play.moves(STAGE)
     assert play.open() == [FIRST]
+
+
+def test_an_answer_emptied_before_the_return_is_asked_for_again(driver: Driver) -> None:
+    """R002-27: what closed the task itself holds no more."""
+    play = on_contract(driver, "Товары")
+    play.fills(contract_needed=True)
+    play.moves("Счет/КП")
+    play.fills(contract_needed=None)
+    play.moves(STAGE)
+    assert play.open() == [NEEDED]
+    play.fills(contract_needed=True)
+    assert play.open() == [SEND]
+
+
+def test_an_answer_taken_back_at_once_is_waited_for(driver: Driver) -> None:
+    """R002-27, R002-28: «да», emptied before the process saw it, «да» again."""
+    play = on_contract(driver, "Товары")
+    driver.fill(play.deal, contract_needed=True, settle=False)
+    driver.fill(play.deal, contract_needed=None, settle=False)
+    driver.settle()
+    assert play.open() == []
+    play.fills(contract_needed=True)
+    assert play.open() == [SEND]
+
+
+def test_a_slip_put_right_at_once_does_not_move_the_deal(driver: Driver) -> None:
+    """R002-27: «нет» corrected to «да» before the move."""
+    play = on_contract(driver, "Товары")
+    driver.fill(play.deal, contract_needed=False, settle=False)
+    driver.relay()
+    driver.fill(play.deal, contract_needed=True, settle=False)
+    driver.settle()
+    assert play.stage() == STAGE
+    assert play.open() == [SEND]

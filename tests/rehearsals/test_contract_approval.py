@@ -185,6 +185,13 @@ def test_the_new_responsible_puts_the_remarks_right(play: Play) -> None:
     assert play.task(FIX).executor_id == play.driver.company["engineer"]
 
 
+def test_the_draft_follows_the_responsible(play: Play) -> None:
+    """AG-4, R002-63: the setting names nobody, so it is the responsible's work, whoever that is."""
+    play.presses(PROCESS)
+    play.driver.give_to(play.deal, "engineer")
+    assert play.task(DRAFT).executor_id == play.driver.company["engineer"]
+
+
 def test_a_new_responsible_brings_a_new_head_to_decide(play: Play) -> None:
     """R002-62, AG-4: resolved at the moment of decision."""
     drafted(play)

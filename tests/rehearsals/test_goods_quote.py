@@ -202,6 +202,14 @@ def test_rounds_are_counted_and_after_three_the_head_is_told_once(play: Play) ->
         assert play.told() == expected
 
 
+def test_a_corrected_date_is_no_round(play: Play) -> None:
+    """R002-25: only what was asked and answered counts."""
+    answered(play)
+    for day in (25, 26, 27):
+        play.fills(quote_feedback_at=f"2026-11-{day}T12:00")
+    assert play.task(AGAIN).round == 2
+
+
 def test_the_head_is_not_called_when_switched_off(play: Play) -> None:
     """R002-25: the switch is a number in the settings; 0 – nobody."""
     from include.shared import settings
