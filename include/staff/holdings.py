@@ -16,6 +16,7 @@ from include.companies.models import Company
 from include.deals.models import Deal, Stage
 from include.process.models import ProcessCase, ProcessInstance
 from include.shared.db import query_text
+from include.staff.addresses import settled
 from include.staff.models import Absence, Department, Person, Role, RoleHolder
 from include.staff.services import head_of, holders, person_of
 from include.staff.structure import stray_tasks
@@ -293,7 +294,7 @@ def _tasks(session: Session, person: Person, found: Mapping[str, list[Held]]) ->
     fields = {one.key for one in found["fields"]}
     items = []
     for task, case_title, deal_id in session.execute(wanted):
-        first = task.addressed_to.partition("|")[0]
+        first = settled(session, task.addressed_to).partition("|")[0]
         in_field = f"fields:{deal_id}.{first.removeprefix('field:')}" if first.startswith("field:") else ""
         follows = of_roles.get(task.id) or (in_field if in_field in fields else None)
         if first == "responsible":
