@@ -91,7 +91,7 @@ def withdraw(work: Work, approval: Approval, reason: str) -> None:
         return
     approval.state, approval.closed_at, approval.close_reason = "withdrawn", work.now, reason
     asked = asked_seats(work.session, approval.id)
-    told = [one for seat in asked for one in _own(work, approval, seat)]
+    told = [one for seat in asked for one in own_deciders(work, approval, seat)]
     _dismiss(work, approval)
     for task in work.session.scalars(select(Task).where(Task.approval_id == approval.id, Task.state == "open")):
         task_core.end(work, task, "withdrawn", reason)
@@ -242,7 +242,7 @@ def _go_on(work: Work, approval: Approval) -> None:
             break
     for seat in fresh:
         if seat.state == "asked":
-            _tell_asked(work, approval, seat, _own(work, approval, seat))
+            _tell_asked(work, approval, seat, own_deciders(work, approval, seat))
     work.touch(approval.case_id)
     work.session.flush()
 
@@ -403,7 +403,7 @@ def _void_seats(work: Work, approval: Approval, version: FileVersion) -> None:
     _find_deciders(work, approval)
     for seat in asked:
         if seat.state == "asked":
-            told = _own(work, approval, seat)
+            told = own_deciders(work, approval, seat)
             _tell(work, approval, told, f"{text}. Посмотрите новую версию", f"seat-{seat.id}/file-{version.id}")
 
 
@@ -432,7 +432,7 @@ def _find_deciders(work: Work, approval: Approval) -> None:
             names = ", ".join(staff.names(work.session, set(found)).values()) or "пока никто"
             said = f"«{approval.title}», {seat.title}: теперь решает {names}"
             _audit(work, approval, "approval.moved", said, {"holder": seat.holder, "fallback": seat.fallback})
-            _tell_asked(work, approval, seat, _own(work, approval, seat))
+            _tell_asked(work, approval, seat, own_deciders(work, approval, seat))
     work.session.flush()
     _go_on(work, approval)
 
@@ -481,7 +481,7 @@ def _fits(session: Session, seat: ApprovalSeat, version: FileVersion | None) -> 
     return session.get_one(FileVersion, seat.version_id).content_hash == version.content_hash
 
 
-def _own(work: Work, approval: Approval, seat: ApprovalSeat) -> list[int]:
+def own_deciders(work: Work, approval: Approval, seat: ApprovalSeat) -> list[int]:
     """Return whose own question a seat is: whoever acts for the absent among them is told with them."""
     may = people.who_may(work.session, approval, seat, work.now)
     return [one for one, absent in may.items() if absent is None]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from include.approvals.core import ONCE
+from include.approvals.core import ONCE, asked_seats, own_deciders
 from include.approvals.models import Approval, ApprovalSeat, DecisionLink
 from include.approvals.rules import DECIDED
 from include.notices.services import notify
@@ -37,7 +37,7 @@ def take_back(work: Work, approval: Approval, fixed_round: int) -> None:
     """Ask nobody any more in a round that nobody has decided in; the approval waits for the remarks again."""
     check_back(work.session, approval, fixed_round)
     seats = _of_round(work.session, approval)
-    told = [one.holder for one in seats if one.state == "asked" and one.holder.startswith("person:")]
+    told = [one for seat in asked_seats(work.session, approval.id) for one in own_deciders(work, approval, seat)]
     gone = [one.id for one in seats]
     work.session.execute(delete(DecisionLink).where(DecisionLink.seat_id.in_(gone)))
     work.session.execute(delete(ApprovalSeat).where(ApprovalSeat.id.in_(gone)))
@@ -45,7 +45,7 @@ def take_back(work: Work, approval: Approval, fixed_round: int) -> None:
     approval.round, approval.state = fixed_round, "rework"
     case = work.session.get_one(ProcessCase, approval.case_id)
     notify(
-        work, [int(one.removeprefix("person:")) for one in told], f"{text}: {case.title}",
+        work, told, f"{text}: {case.title}",
         key=f"approval-{approval.id}/round-{fixed_round + 1}/back/{work.now.isoformat()}", case_id=approval.case_id,
         approval_id=approval.id,
     )  # fmt: skip

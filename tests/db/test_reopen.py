@@ -662,6 +662,7 @@ def test_a_fix_takes_its_round_back(driver: Driver) -> None:
     ]
     driver.reopen(titled(driver, "Устранить замечания"))
     assert driver.violations() == []
+    assert driver.told("Круг 2 согласования «Согласовать» отменён") == ["director"], "и держатель роли, один раз"
     (one,) = of_deal(driver, Approval)
     assert (one.round, one.state) == (1, "rework")
     assert driver.open_task().title == "Устранить замечания"
