@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from include.deals.facts import deal_facts, deal_link
-from include.deals.models import Deal, Stage
+from include.deals.models import Deal, Stage, StageVisit
 from include.shared.errors import Missing
 from include.shared.settings import value_of
 from include.tasks.models import Task
@@ -38,20 +38,32 @@ class Situation:
 
 
 @dataclass(frozen=True)
+class Way:
+    """A move that is asked about; ``contract_at`` is the place of «Договор», if the deal has ever been there."""
+
+    present: Stage
+    target: Stage
+    contract_at: int | None
+
+
+@dataclass(frozen=True)
 class MoveRule:
     """A condition of a move: which moves it is about, what they miss, and the switch that makes it forbid."""
 
-    concerns: Callable[[Stage, Stage], bool]
+    concerns: Callable[[Way], bool]
     misses: Callable[[Situation], Iterable[Missing]]
     blocks_by: str | None = None
 
 
-def _leaves_contract_forward(present: Stage, target: Stage) -> bool:
-    return present.title == CONTRACT and target.position > present.position and target.kind != "lost"
+def _passes_contract(way: Way) -> bool:
+    """Say whether a deal that was on «Договор» goes behind it, over an earlier stage too."""
+    if way.contract_at is None or way.target.kind == "lost":
+        return False
+    return way.present.position <= way.contract_at < way.target.position
 
 
-def _wins(_present: Stage, target: Stage) -> bool:
-    return target.kind == "won"
+def _wins(way: Way) -> bool:
+    return way.target.kind == "won"
 
 
 def _contract_not_signed(seen: Situation) -> Iterable[Missing]:
@@ -75,7 +87,7 @@ def _open_tasks(seen: Situation) -> Iterable[Missing]:
 
 
 RULES = (
-    MoveRule(_leaves_contract_forward, _contract_not_signed, CONTRACT_SIGNED_BLOCKS),  # R002-32
+    MoveRule(_passes_contract, _contract_not_signed, CONTRACT_SIGNED_BLOCKS),  # R002-32
     MoveRule(_wins, _debt),  # R002-60
     MoveRule(_wins, _open_tasks),  # R002-60
 )
@@ -90,12 +102,24 @@ def unmet_by_stage(session: Session, deal: Deal, targets: Iterable[Stage]) -> di
     """Return what a move to each of these stages misses, by the stage's id; the facts are read once."""
     present = session.get_one(Stage, deal.stage_id)
     found: dict[int, list[Unmet]] = {}
-    concerned = [(one, [rule for rule in RULES if rule.concerns(present, one)]) for one in targets]
+    contract_at = _contract_at(session, deal, present)
+    ways = [Way(present, one, contract_at) for one in targets]
+    concerned = [(one.target, [rule for rule in RULES if rule.concerns(one)]) for one in ways]
     seen = _situation(session, deal, present) if any(rules for _, rules in concerned) else None
     for target, rules in concerned:
         unmet = [] if seen is None else [one for rule in rules for one in _of(session, rule, seen)]
         found[target.id] = sorted(unmet, key=lambda one: one.kind)  # "block" stands before "warn"
     return found
+
+
+def _contract_at(session: Session, deal: Deal, present: Stage) -> int | None:
+    """Return the position of «Договор» if the deal stands on it or, being open, ever did."""
+    if present.title == CONTRACT:
+        return present.position
+    if present.kind != "open":
+        return None
+    visited = select(Stage.position).join(StageVisit, StageVisit.stage_id == Stage.id)
+    return session.scalar(visited.where(StageVisit.deal_id == deal.id, Stage.title == CONTRACT).limit(1))
 
 
 def _of(session: Session, rule: MoveRule, seen: Situation) -> list[Unmet]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.orm import Session
 
 from include.deals import services as deals
 from include.deals.models import Stage
-from include.deals.moves import CONTRACT_SIGNED_BLOCKS, TASKS_NAMED, Unmet, unmet_for_move
+from include.deals.moves import CONTRACT_SIGNED_BLOCKS, TASKS_NAMED, Unmet, unmet_by_stage, unmet_for_move
 from include.shared import settings
 from include.shared.errors import GuardRefused
-from include.shared.work import transaction
+from include.shared.work import reading, transaction
 from include.tasks import core
 from include.tasks.models import Task
 from include.workplace import moves
@@ -69,6 +72,53 @@ def test_from_another_stage_an_unsigned_contract_is_nobodys_business(driver: Dri
     deal = driver.deal()
     driver.fill(deal, contract_needed=True)
     assert missed(driver, deal, PICKING) == []
+
+
+def test_a_deal_that_was_on_the_contract_stage_does_not_pass_it_by_going_back(driver: Driver, blocking: None) -> None:
+    """R002-32: the way over an earlier stage is no way round; moves short of «Договор» and onto it stay free."""
+    deal = on_contract(driver, contract_needed=True)
+    driver.move(deal, QUOTE)
+    assert [one.kind for one in missed(driver, deal, PICKING)] == ["block"]
+    assert [one.text for one in missed(driver, deal, WON)] == [UNSIGNED]
+    assert missed(driver, deal, LOST) == missed(driver, deal, CONTRACT) == []
+    with pytest.raises(GuardRefused, match=UNSIGNED):
+        driver.move(deal, PICKING)
+    driver.fill(deal, contract_signed=True)
+    driver.move(deal, PICKING)
+
+
+def test_a_deal_that_once_passed_the_contract_stage_goes_on_freely(driver: Driver) -> None:
+    """R002-32: what lies behind «Договор» is not asked about it; going back and forward again is."""
+    deal = on_contract(driver, contract_needed=True)
+    driver.move(deal, PICKING)
+    assert missed(driver, deal, WON) == []
+    driver.move(deal, QUOTE)
+    assert [one.kind for one in missed(driver, deal, PICKING)] == ["warn"]
+
+
+def test_the_moves_of_a_deal_cost_the_same_reads_whatever_their_number(driver: Driver) -> None:
+    """The visit of «Договор» is one read for all stages, not one for each."""
+    deal = on_contract(driver, contract_needed=True, contract_signed=True)
+    driver.move(deal, QUOTE)
+    row = driver.deal_row(deal)
+    with reading() as session:
+        stages = session.query(Stage).filter_by(funnel_code=row.funnel_code).all()
+        behind = [one for one in stages if one.title == PICKING]
+        reads = [_reads(session, lambda: unmet_by_stage(session, row, some)) for some in (behind, stages)]  # noqa: B023
+    assert reads[0] == reads[1]
+
+
+def _reads(session: Session, ask: Callable[[], object]) -> int:
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        seen.append(statement)
+
+    bind = session.get_bind()
+    event.listen(bind, "before_cursor_execute", note)
+    ask()
+    event.remove(bind, "before_cursor_execute", note)
+    return len(seen)
 
 
 def test_a_warning_never_stops_the_move(driver: Driver) -> None:
