@@ -136,6 +136,20 @@ def who_may(session: Session, approval: Approval, seat: ApprovalSeat, now: datet
     return {one: absent for one, absent in found.items() if one not in spent and absent not in spent}
 
 
+def waiting_for_role(session: Session, role_code: str) -> list[int]:
+    """Return the open approvals that the holders of a role decide now, instead of a role that nobody holds too."""
+    key = f"role:{role_code}"
+    seats = session.execute(
+        select(ApprovalSeat.approval_id, ApprovalSeat.holder)
+        .join(Approval, Approval.id == ApprovalSeat.approval_id)
+        .where(ApprovalSeat.state == "asked", Approval.state == "open", held_by([key]))
+        .order_by(ApprovalSeat.approval_id)
+    ).all()
+    others = {holder for _, holder in seats if holder != key}
+    held = {one for one in others if staff.holders(session, one.removeprefix("role:"))}
+    return list(dict.fromkeys(number for number, holder in seats if holder not in held))
+
+
 def _spent(session: Session, approval: Approval, seat: ApprovalSeat) -> set[int | None]:
     """Return who has had his one voice of a quorum at another seat of this round."""
     if approval.mode != QUORUM:

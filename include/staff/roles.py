@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from include.approvals.models import ApprovalSeat
+from include.approvals.people import waiting_for_role
 from include.process.models import ProcessInstance, ProcessScheme
 from include.shared.errors import Conflict, InvalidInput
 from include.shared.models import Setting
@@ -25,10 +26,19 @@ FOLLOWS = "Роль «{role}» берётся из структуры: её де
 
 @dataclass(frozen=True)
 class Remapped:
-    """What happened when a role was given anew: how many open tasks went to the new holder, how many stayed."""
+    """What happened when a role was given anew: open tasks that went along, that stayed, approvals it decides now."""
 
     moved: int
     kept: int
+    approvals: int
+
+
+@dataclass(frozen=True)
+class Remapping:
+    """What a new mapping of a role would move: its open tasks as (case, task), and the approvals waiting for it."""
+
+    tasks: list[tuple[int, int]]
+    approvals: list[int]
 
 
 def add_role(work: Work, code: str, title: str) -> Role:
@@ -104,12 +114,10 @@ def take_role(work: Work, role_code: str, person_id: int) -> None:
     structure.holders_changed(work, role.code)
 
 
-def preview_remap(
-    session: Session, role_code: str, from_person_id: int, to_person_id: int | None
-) -> list[tuple[int, int]]:
-    """Return (case, task) of the open tasks that a new mapping of the role would move (R001-17: shown first)."""
+def preview_remap(session: Session, role_code: str, from_person_id: int, to_person_id: int | None) -> Remapping:
+    """Return the open tasks and approvals that a new mapping of the role would move (R001-17: shown first)."""
     present = {*holders(session, role_code)} - {from_person_id} | ({to_person_id} if to_person_id else set())
-    return structure.stray_tasks(session, role_code, present)
+    return Remapping(structure.stray_tasks(session, role_code, present), waiting_for_role(session, role_code))
 
 
 def remap_role(
@@ -117,7 +125,8 @@ def remap_role(
 ) -> Remapped:
     """Take a role from one person and give it to another: new and, by default, open work goes to him (R001-17).
 
-    With ``move_open`` False the former holder finishes what he has: those tasks are his own from now on.
+    With ``move_open`` False the former holder finishes the tasks he has: they are his own from now on. Approvals that
+    wait for the role are decided by its holders in any case.
     """
     begin(work)
     role, to = role_of(work, role_code), active_person(work, to_person_id, "to_person_id")
@@ -132,7 +141,7 @@ def remap_role(
     if work.session.get(RoleHolder, (role.code, to.id)) is None:
         _give(work, role, to)
     moved = structure.holders_changed(work, role.code, to.id, reason or None)
-    return Remapped(moved, kept)
+    return Remapped(moved, kept, len(waiting_for_role(work.session, role.code)))
 
 
 def set_role_source(work: Work, role_code: str, department_id: int | None) -> Role:

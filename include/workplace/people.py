@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, or_, select, text
 from sqlalchemy.orm import Session
 
+from include.approvals.models import Approval
 from include.deals.models import Deal
 from include.process.models import ProcessCase
 from include.shared.db import query_text
@@ -33,6 +34,7 @@ from include.workplace.shapes import (
     PersonLoad,
     PersonRef,
     PersonRole,
+    RemapApproval,
     RemapPage,
     RemapTask,
 )
@@ -184,18 +186,24 @@ def preview_hand_over(work: Work, viewer: Viewer, person_id: int, plan: Mapping[
 
 
 def remap_preview(session: Session, viewer: Viewer, role_code: str, from_person_id: int) -> RemapPage:
-    """Return the open tasks that go along when a role is taken from a person and given to another (R001-17)."""
+    """Return the open tasks and approvals that go along when a role goes from a person to another (R001-17)."""
     _administrator(viewer)
     former = person_of(session, from_person_id)
     if session.get(RoleHolder, (role_code, from_person_id)) is None:
         msg = f"{former.short_name} не держит роль «{role_title(session, role_code)}»."
         raise NotFound(msg)
-    tasks = [task for _, task in roles.preview_remap(session, role_code, from_person_id, None)]
+    found = roles.preview_remap(session, role_code, from_person_id, None)
     rows = session.execute(
         select(Task, ProcessCase.title)
         .join(ProcessCase, ProcessCase.id == Task.case_id)
-        .where(Task.id.in_(tasks))
+        .where(Task.id.in_(task for _, task in found.tasks))
         .order_by(Task.due_at.asc().nulls_last(), Task.id)
+    )
+    asked = session.execute(
+        select(Approval, ProcessCase.title)
+        .join(ProcessCase, ProcessCase.id == Approval.case_id)
+        .where(Approval.id.in_(found.approvals))
+        .order_by(Approval.id)
     )
     return RemapPage(
         code=role_code,
@@ -204,6 +212,10 @@ def remap_preview(session: Session, viewer: Viewer, role_code: str, from_person_
         tasks=[
             RemapTask(id=one.id, title=one.title, case=title, due_at=one.due_at, link=f"/backoffice/tasks/{one.id}")
             for one, title in rows
+        ],
+        approvals=[
+            RemapApproval(id=one.id, title=one.title, case=title, link=f"/backoffice/approvals/{one.id}")
+            for one, title in asked
         ],
     )
 

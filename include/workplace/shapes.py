@@ -625,13 +625,23 @@ class RemapTask(Shape):
     link: str
 
 
+class RemapApproval(Shape):
+    """An approval that waits for a role and will be decided by its new holder."""
+
+    id: int
+    title: str
+    case: str
+    link: str
+
+
 class RemapPage(Shape):
-    """A role, its present holder, and the open tasks that go along when it is given to another."""
+    """A role, its present holder, and the open tasks and approvals that go along when it is given to another."""
 
     code: str
     title: str
     holder: PersonRef
     tasks: list[RemapTask]
+    approvals: list[RemapApproval]
 
 
 class SettingRow(Shape):

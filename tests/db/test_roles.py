@@ -99,10 +99,10 @@ def test_the_preview_shows_what_will_move(driver: Driver, role: str) -> None:
     with_task(driver, f"role:{role}")
     people = driver.company["engineer"], driver.company["colleague"]
     shown = driver.read(lambda session: admin.preview_remap(session, role, *people))
-    assert [task_id for _, task_id in shown] == [driver.tasks("open")[1].id]
+    assert [task_id for _, task_id in shown.tasks] == [driver.tasks("open")[1].id]
     by_admin(driver, lambda work: admin.give_role(work, role, driver.company["boss"]))
     shown = driver.read(lambda session: admin.preview_remap(session, role, people[1], people[0]))
-    assert shown == [], "у того, кто роль держит, ничего не забирают"
+    assert shown.tasks == [], "у того, кто роль держит, ничего не забирают"
 
 
 def test_a_field_that_fell_back_to_the_role_follows_it(driver: Driver, role: str) -> None:
@@ -163,18 +163,45 @@ def test_a_mapping_that_does_not_fit_is_refused(driver: Driver, role: str) -> No
 
 def test_an_approval_that_waits_goes_to_the_new_holder(driver: Driver, role: str) -> None:
     """R001-16: a role changing while an approval waits."""
+    waits_for(driver, f"role:{role}")
+    by_admin(driver, lambda work: admin.remap_role(work, role, driver.company["engineer"], driver.company["colleague"]))
+    told = driver.told("Согласовать")
+    assert told.count("colleague") == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "follows"),
+    [
+        ("role:{role}", True), ("field:product_manager|role:{role}", True), ("role:{empty}|role:{role}", True),
+        ("role:{role}|head", True), ("role:accountant|role:{role}", False),
+    ],
+)  # fmt: skip
+def test_an_approval_that_would_go_along_is_shown_and_counted(
+    driver: Driver, role: str, address: str, follows: bool
+) -> None:
+    """R001-17 «показать их»: what the role decides now, not what it would decide only after somebody else."""
+    by_admin(driver, lambda work: admin.add_role(work, f"{role}_empty", f"Никто {role}"))
+    asked = waits_for(driver, address.format(role=role, empty=f"{role}_empty"))
+    people = driver.company["engineer"], driver.company["colleague"]
+    shown = driver.read(lambda session: admin.preview_remap(session, role, *people))
+    assert (shown.tasks, shown.approvals) == ([], [asked] if follows else [])
+    done = by_admin(driver, lambda work: admin.remap_role(work, role, *people))
+    assert (done.moved, done.kept, done.approvals) == (0, 0, int(follows))
+    told = driver.told("Ждёт вашего решения: «Согласовать»")
+    assert ("colleague" in told) is follows
+
+
+def waits_for(driver: Driver, address: str) -> int:
+    """Open an approval that waits for an address."""
     deal = driver.deal()
     with transaction(PROCESS) as work:
         case = driver.deal_row(deal).case_id
         work.lock_case(case)
-        approvals.open_approval(
+        return approvals.open_approval(
             work, key=f"test/{case}", case_id=case, instance_id=None, step="agree", title="Согласовать",
-            description="", mode="chain", quorum=None, seats=[Seat("Юрист", f"role:{role}")], field=None, fix=None,
+            description="", mode="chain", quorum=None, seats=[Seat("Юрист", address)], field=None, fix=None,
             initiator_id=driver.company["manager"], stage_id=None, on_leave="cancel", term={"days": 1},
-        )  # fmt: skip
-    by_admin(driver, lambda work: admin.remap_role(work, role, driver.company["engineer"], driver.company["colleague"]))
-    told = driver.told("Согласовать")
-    assert told.count("colleague") == 1
+        ).id  # fmt: skip
 
 
 # --- taken from the structure ---------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from include.approvals import core as approvals
+from include.deals.models import Deal
 from include.shared.work import PROCESS, transaction
 from include.staff import admin
 from include.staff.models import Person
@@ -107,19 +109,34 @@ def test_a_wrong_absence_is_said_beside_its_field(desk: Desk, words: Words, sent
     assert f'value="{sent["ends_on"]}"' in answer.text, "введённое осталось"
 
 
+def waits_for_role(desk: Desk, role: str) -> int:
+    """Open an approval of a deal that the holder of a role decides."""
+    with transaction(PROCESS) as work:
+        case = work.session.get_one(Deal, desk.company.deals["mine"]).case_id
+        work.lock_case(case)
+        return approvals.open_approval(
+            work, key=f"test/{role}", case_id=case, instance_id=None, step="agree", title="Согласовать цену",
+            description="", mode="chain", quorum=None, seats=[approvals.Seat("Юрист", f"role:{role}")], field=None,
+            fix=None, initiator_id=desk.company.people["manager"], stage_id=None, on_leave="cancel", term={"days": 1},
+        ).id  # fmt: skip
+
+
 def test_a_role_is_given_with_its_open_tasks(desk: Desk, words: Words) -> None:
     former, to = somebody(desk, "Юристов", tasks=1), somebody(desk, "Сменщик")
     with transaction(PROCESS) as work:
         role = admin.add_role(work, "page_role", "Юрист отдела")
         admin.give_role(work, role.code, former)
     desk.change("UPDATE task SET addressed_to = 'role:page_role' WHERE executor_id = :one", one=former)
+    approval = waits_for_role(desk, "page_role")
     asked = desk.as_("admin").get(f"/people/{former}/roles/page_role")
     assert "Открытые задачи по роли: 1" in words(asked)
+    assert "Согласования ждут решения по роли: 1" in words(asked)
+    assert f'href="/backoffice/approvals/{approval}">Согласовать цену' in asked.text
     refused = desk.as_("admin").post(f"/people/{former}/roles/page_role")
     assert refused.status_code == 422
     assert "Выберите, кому передать роль" in words(refused)
     done = desk.as_("admin").post(f"/people/{former}/roles/page_role", to_person_id=str(to))
-    assert "открытых задач перешло: 1" in words(done)
+    assert "открытых задач перешло: 1. Согласований ждёт решения по роли: 1." in words(done)
     assert desk.one("SELECT executor_id FROM task WHERE addressed_to = 'role:page_role'") == to
     assert desk.as_("admin").get(f"/people/{former}/roles/page_role").status_code == 404
     assert "Роли, которых никто не держит" not in words(desk.as_("admin").get("/people"))

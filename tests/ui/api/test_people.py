@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select
 
+from include.approvals import core as approvals
+from include.deals.models import Deal
 from include.shared import clock
 from include.shared.work import PROCESS, reading, transaction
 from include.staff import admin
@@ -130,17 +132,35 @@ def test_a_role_is_shown_first_and_then_given_with_its_work(as_: Any, company: C
     task = give_task(company, "of_role", "mine", "manager", addressed_to="role:api_role")
     with transaction(PROCESS) as work:
         work.session.get_one(Task, task).executor_id = former
+    approval = waits_for_role(company, "api_role")
     asked = as_("admin").get(f"/roles/api_role/remap?from_person_id={former}")
+    (waiting,) = asked.json()["approvals"]
+    assert (waiting["id"], waiting["title"]) == (approval, "Согласовать цену")
+    assert waiting["case"]
+    assert waiting["link"] == f"/backoffice/approvals/{approval}"
     assert [one["id"] for one in asked.json()["tasks"]] == [task]
     body = {"from_person_id": former, "to_person_id": to}
     done = as_("admin").post("/roles/api_role/remap", json=body)
     assert (done.status_code, done.json()["moved"], done.json()["holder"]["id"]) == (200, 1, to)
+    assert done.json()["approvals"] == 1
     assert as_("admin").get(f"/tasks/{task}").json()["task"]["executor"]["id"] == to
     assert as_("admin").post("/roles/api_role/remap", json=body).status_code == 409
     assert as_("admin").post("/roles/none/remap", json=body).status_code == 404
     assert as_("admin").get("/roles/api_role/remap").status_code == 404
     with reading() as session:
         assert holders(session, "api_role") == [to]
+
+
+def waits_for_role(company: Company, role: str) -> int:
+    """Open an approval of a deal that the holder of a role decides."""
+    with transaction(PROCESS) as work:
+        case = work.session.get_one(Deal, company.deals["mine"]).case_id
+        work.lock_case(case)
+        return approvals.open_approval(
+            work, key=f"test/{role}", case_id=case, instance_id=None, step="agree", title="Согласовать цену",
+            description="", mode="chain", quorum=None, seats=[approvals.Seat("Юрист", f"role:{role}")], field=None,
+            fix=None, initiator_id=company.people["manager"], stage_id=None, on_leave="cancel", term={"days": 1},
+        ).id  # fmt: skip
 
 
 def test_a_leaver_goes_in_one_call(as_: Any, company: Company) -> None:

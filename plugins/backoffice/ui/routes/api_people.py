@@ -64,12 +64,13 @@ class NewHolder(Body):
 
 
 class Remapped(BaseModel):
-    """How many open tasks went to the new holder, how many the former one finishes."""
+    """How many open tasks went along, how many the former holder finishes, how many approvals the role decides now."""
 
     role: str
     holder: PersonRef
     moved: int
     kept: int
+    approvals: int
 
 
 @router.get("/people/{person_id}/absences", summary="Отсутствия сотрудника", responses=failures(404))
@@ -118,7 +119,7 @@ def leave(viewer: AdminViewer, person_id: RowId, body: Leaving) -> Left:
 
 @router.get("/roles/{role_code}/remap", summary="Что перейдёт вместе с ролью", responses=failures(403, 404))
 def preview_remap(viewer: AdminViewer, role_code: RoleCode, from_person_id: FilterId = None) -> RemapPage:
-    """Return the open tasks that would go to a new holder of the role."""
+    """Return the open tasks and the waiting approvals that would go to a new holder of the role."""
     with reading() as session:
         return people.remap_preview(session, viewer, role_code, from_person_id or 0)
 
@@ -129,5 +130,6 @@ def remap(viewer: AdminViewer, role_code: RoleCode, body: NewHolder) -> Remapped
     with transaction(viewer.actor) as work:
         done = people.remap(work, viewer, role_code, body.from_person_id, body.to_person_id, move_open=body.move_open)
         return Remapped(
-            role=role_code, holder=people.person_ref(work.session, body.to_person_id), moved=done.moved, kept=done.kept
-        )
+            role=role_code, holder=people.person_ref(work.session, body.to_person_id), moved=done.moved, kept=done.kept,
+            approvals=done.approvals,
+        )  # fmt: skip

@@ -88,7 +88,7 @@ def cancel_absence(request: Request, viewer: StaffViewer, person_id: RowId, abse
 
 @router.get("/people/{person_id}/roles/{role_code}")
 def role(request: Request, viewer: AdminViewer, person_id: RowId, role_code: str) -> Response:
-    """Show a role of a person with the open tasks that go along when it is given to another."""
+    """Show a role of a person with the open tasks and approvals that go along when it is given to another."""
     return _role(request, viewer, person_id, role_code)
 
 
@@ -110,6 +110,8 @@ def give_role(request: Request, viewer: AdminViewer, person_id: RowId, role_code
     said = f"Роль передана, открытых задач перешло: {result.moved}."
     if result.kept:
         said = f"Роль передана, прежний сотрудник доделает задачи: {result.kept}."
+    if result.approvals:
+        said += f" Согласований ждёт решения по роли: {result.approvals}."
     return done(request, f"{PEOPLE}/{person_id}", said)
 
 
