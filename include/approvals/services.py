@@ -13,7 +13,7 @@ from include.approvals.links import LinkView, read_link
 from include.approvals.models import Approval, ApprovalSeat
 from include.documents.models import FileVersion
 from include.shared.errors import BackofficeError, Conflict, Forbidden, InvalidInput, NotFound
-from include.shared.texts import storable
+from include.shared.texts import storable, visible
 from include.shared.work import Actor, Work
 from include.staff import services as staff
 from include.staff.services import Viewer
@@ -115,13 +115,13 @@ def _decide(
 
 def _remark(value: str, *, needed: bool) -> str:
     remark = value.strip() if isinstance(value, str) else ""
-    if needed and not remark:
+    if needed and not visible(remark):
         msg = "Напишите, что исправить: без замечаний отклонить нельзя."
         raise InvalidInput(msg, "remark")
     if len(remark) > LONGEST_REMARK or not storable(remark):
         msg = f"Замечания – до {LONGEST_REMARK} знаков, без служебных."
         raise InvalidInput(msg, "remark")
-    return remark
+    return remark if visible(remark) else ""
 
 
 def _own_seat(

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from include.shared.errors import InvalidInput
-from include.shared.texts import storable
+from include.shared.texts import storable, visible
 
 UNPROCESSED = "Не обработан"
 IDENTIFICATION = frozenset({"Экспресс-идентификация", "Первичная идентификация"})
@@ -106,7 +106,7 @@ def _text(title: str, _options: Mapping[str, Any], value: Any, _zone: str) -> st
     if len(value) > LONGEST_TEXT or not storable(value):
         msg = f"В поле «{title}» слишком длинный текст (до {LONGEST_TEXT} знаков) или недопустимые знаки."
         raise InvalidInput(msg)
-    return value.strip() or None
+    return value.strip() if visible(value) else None
 
 
 def _money(title: str, _options: Mapping[str, Any], value: Any, _zone: str) -> str:

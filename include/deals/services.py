@@ -20,7 +20,7 @@ from include.process import lifecycle
 from include.process.models import ProcessCase
 from include.shared.errors import Conflict, GuardRefused, InvalidInput, NotFound
 from include.shared.names import search_key
-from include.shared.texts import storable
+from include.shared.texts import storable, visible
 from include.shared.work import Work, jsonable
 from include.staff.models import Person
 from include.staff.services import lock_active
@@ -318,7 +318,7 @@ def _clean(work: Work, deal: Deal, definitions: Mapping[str, DealField], code: s
 
 def _title(value: Any) -> str:
     title = value.strip() if isinstance(value, str) else ""
-    if not title or len(title) > LONGEST_TITLE or not storable(title):
+    if not visible(title) or len(title) > LONGEST_TITLE or not storable(title):
         msg = f"Назовите сделку (до {LONGEST_TITLE} знаков)."
         raise InvalidInput(msg, "title")
     return title

@@ -80,11 +80,12 @@ def reset(work: Work, code: str) -> None:
 
 UNITS = {"minutes", "hours", "days", "working_days", "working_hours"}
 LONGEST_TERM = 3660
+LARGEST_NUMBER = 1_000_000
 LONGEST_TEXT = 1000
 WORDS = {
     "term": f'Срок – целое число до {LONGEST_TERM} и единица, например {{"hours": 5}} или {{"working_days": 1}}.',
     "switch": "Переключатель бывает включён или выключен.",
-    "number": "Введите целое число.",
+    "number": f"Введите целое число от 0 до {LARGEST_NUMBER}.",
     "role": "Выберите роль.",
     "text": f"Текст – до {LONGEST_TEXT} знаков, без служебных.",
 }
@@ -100,7 +101,7 @@ def check_value(kind: str, value: Any) -> None:
             for unit, n in value.items()
         ),
         "switch": isinstance(value, bool),
-        "number": isinstance(value, int) and not isinstance(value, bool),
+        "number": isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_NUMBER,
         "role": isinstance(value, str) and storable(value),
         "text": isinstance(value, str) and storable(value) and len(value) <= LONGEST_TEXT,
     }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from decimal import Decimal
 from typing import Any
 
 NBSP = "\u00a0"
+#: Letters and pictures by their category, and yet nothing is drawn: the Hangul fillers and the empty Braille cell.
+BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
 
 def storable(value: Any) -> bool:
@@ -23,6 +26,14 @@ def storable(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(storable(one) for one in value)
     return True
+
+
+def visible(text: str) -> bool:
+    """Say whether a text has at least one sign that can be seen.
+
+    Spaces, control and zero-width signs, fillers and marks without a letter to stand on are nothing to read.
+    """
+    return any(unicodedata.category(sign)[0] not in "CZM" and sign not in BLANKS for sign in text)
 
 
 def roubles(value: Decimal) -> str:

@@ -21,7 +21,7 @@ from include.notices.services import notify
 from include.process import lifecycle
 from include.process.models import OutboxEvent, ProcessInstance
 from include.shared.errors import Conflict, InvalidInput
-from include.shared.texts import storable
+from include.shared.texts import storable, visible
 from include.shared.work import Work
 from include.staff import structure
 from include.staff.admin import let_go, remap_role, set_head, take_role
@@ -148,6 +148,7 @@ def preview(work: Work, person_id: int, plan: Mapping[str, int]) -> dict[int, di
 
 
 def _check(work: Work, held: Holdings, plan: Plan) -> None:
+    _check_keys(held, plan)
     missing = [group.title for group in held.groups if any(plan.of(one) is None for one in group.own)]
     if missing:
         msg = f"Выберите, кому передать: {', '.join(missing).lower()}."
@@ -166,6 +167,19 @@ def _check(work: Work, held: Holdings, plan: Plan) -> None:
             if to in one.barred:
                 msg = f"«{one.title}» нельзя передать: {names(work.session, {to or 0})[to or 0]}. Выберите другого."
                 raise InvalidInput(msg, one.key)
+
+
+def _check_keys(held: Holdings, plan: Plan) -> None:
+    """Refuse a key that is no group and no thing of his.
+
+    Who holds nothing any more has handed it over: the same plan delivered once more names things that have gone.
+    """
+    his = {one.key for group in held.groups for one in group.items}
+    for key in plan.successors:
+        code, _, thing = key.partition(":")
+        if code not in TITLES or (thing and held.count and key not in his) or key == f"{code}:":
+            msg = f"«{key[:100]}» за этим сотрудником не числится. Обновите страницу и выберите преемников заново."
+            raise InvalidInput(msg, key)
 
 
 Taken = list[tuple[Held, int]]
@@ -365,7 +379,7 @@ def _open_tasks(work: Work, *which: ColumnElement[bool]) -> Sequence[Task]:
 
 def _reason(value: str) -> str:
     reason = " ".join((value or "").split())
-    if not reason or len(reason) > LONGEST_REASON or not storable(reason):
+    if not visible(reason) or len(reason) > LONGEST_REASON or not storable(reason):
         msg = f"Напишите, почему передаётся работа (до {LONGEST_REASON} знаков)."
         raise InvalidInput(msg, "reason")
     return reason

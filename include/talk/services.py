@@ -16,7 +16,7 @@ from include.notices.services import notify
 from include.process.models import ProcessCase
 from include.shared import once
 from include.shared.errors import Conflict, Forbidden, InvalidInput, NotFound
-from include.shared.texts import storable
+from include.shared.texts import storable, visible
 from include.shared.work import Work
 from include.staff.models import Account, Person
 from include.staff.services import Viewer
@@ -140,7 +140,7 @@ def _own(work: Work, viewer: Viewer, comment_id: int) -> Comment:
 
 def _text(value: str) -> str:
     text = value.replace("\r\n", "\n").strip() if isinstance(value, str) else ""
-    if not text:
+    if not visible(text):
         msg = "Напишите сообщение."
         raise InvalidInput(msg, "text")
     if len(text) > rules.LONGEST_TEXT or not storable(text):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
+from textwrap import shorten
 from typing import Any
 
 from sqlalchemy import select
@@ -14,7 +16,7 @@ from include.deals.rules import clean_value
 from include.documents import services as documents
 from include.process.models import ProcessCase
 from include.shared.errors import Conflict, Forbidden, GuardRefused, InvalidInput, NotFound
-from include.shared.texts import storable
+from include.shared.texts import roubles, storable, visible
 from include.shared.work import Work, jsonable
 from include.shared.working_time import moment_of
 from include.staff.services import Viewer, lock_active, person_of, require_over
@@ -23,6 +25,7 @@ from include.tasks.models import Task, TaskObserver, TermChange
 
 LATEST_TERM = timedelta(days=3660)
 LONGEST_REASON = 1000
+LONGEST_SAID = 300
 NOT_YET = "Пока нет"  # how a confirmation is answered «нет» when its process has no words of its own
 
 
@@ -32,11 +35,13 @@ def close_task(work: Work, watcher: Viewer, task_id: int, values: Mapping[str, A
     Nobody passes its guard.
 
     ``values`` are the result fields by code; those bound to a deal field are stored there first, in the same
-    transaction. GuardRefused lists what is missing; closing a closed task again changes nothing.
+    transaction. GuardRefused lists what is missing; closing a closed task again with the same result changes nothing,
+    Conflict when it was closed with another one.
     """
     task = locked(work, task_id)
     require_over(work.session, watcher, task.executor_id, "закрыть задачу")
     if task.state == "done":
+        _require_same_result(work, task, values or {})
         return task
     if task.state != "open":
         msg = f"Задача уже {core.STATE_TITLES[task.state]}: {task.close_reason or 'без причины'}."
@@ -151,12 +156,12 @@ def for_whom(work: Work, watcher: Viewer, task: Task) -> str:
 
 
 def clean_reason(value: Any) -> str:
-    """Return a reason as it was written, without padding; InvalidInput when it cannot be kept."""
+    """Return a reason as it was written, without padding, empty without a sign to see; InvalidInput if unkeepable."""
     reason = value.strip() if isinstance(value, str) else ""
     if len(reason) > LONGEST_REASON or not storable(reason):
         msg = f"Причина – до {LONGEST_REASON} знаков."
         raise InvalidInput(msg, "reason")
-    return reason
+    return reason if visible(reason) else ""
 
 
 def _require_open(task: Task) -> None:
@@ -189,20 +194,65 @@ def _aim_at(work: Work, watcher: Viewer, task: Task, moment: datetime, reason: s
     return before
 
 
-def _clean_result(work: Work, task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
+def _require_same_result(work: Work, task: Task, values: Mapping[str, Any]) -> None:
+    """Refuse a result other than the one the task was closed with: an answer is never dropped silently.
+
+    Files are no part of it: what lies in a field is what was uploaded, whoever closes the task.
+    """
+    typed = {code: one for code, one in _result_fields(task, values).items() if one["kind"] != "file"}
+    zone = work.session.get_one(ProcessCase, task.case_id).time_zone
+    cleaned = {code: _clean_typed(one, values.get(code), zone) for code, one in typed.items()}
+    sent = jsonable({code: one for code, one in cleaned.items() if one is not None})
+    kept = {code: one for code, one in (task.result or {}).items() if code in typed}
+    if not sent or sent == kept:
+        return
+    if task.evidence is not None and not kept:  # by its guard, and nobody had answered
+        msg = f"Задача уже {task.close_reason}. Ваш итог не записан, обновите страницу."
+        raise Conflict(msg)
+    answers = {one["title"]: _in_words(work, one, kept[code]) for code, one in typed.items() if code in kept}
+    said = "; ".join(f"{title} – {answer}" for title, answer in answers.items())
+    closer = person_of(work.session, task.closed_by).short_name if task.closed_by is not None else "кто-то другой"
+    how = f"с другим итогом: {shorten(said, LONGEST_SAID, placeholder='…').rstrip('.')}" if said else "без итога"
+    msg = f"Задачу уже выполнил(а) {closer} {how}. Обновите страницу."
+    raise Conflict(msg)
+
+
+def _in_words(work: Work, field: Mapping[str, Any], value: Any) -> str:
+    if field["kind"] == "bool":
+        return "да" if value else "нет"
+    if field["kind"] == "person":
+        return person_of(work.session, value).short_name
+    if field["kind"] == "money":
+        return roubles(Decimal(value))
+    if field["kind"] in ("date", "datetime"):
+        moment = datetime.fromisoformat(value)
+        return f"{moment:%d.%m.%Y}" if len(value) == len("2026-11-21") else f"{moment:%d.%m.%Y %H:%M}"
+    return str(field.get("choices", {}).get(value, value))
+
+
+def _result_fields(task: Task, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the result fields of a task by code; InvalidInput for a value of none of them."""
     fields = {one["code"]: one for one in task.result_fields.get("fields", [])}
     unknown = set(values) - set(fields)
     if unknown:
         msg = f"У задачи нет поля результата «{sorted(unknown)[0]}»."
         raise InvalidInput(msg, sorted(unknown)[0])
+    return fields
+
+
+def _clean_typed(field: Mapping[str, Any], value: Any, zone: str) -> Any:
+    return clean_value(field["kind"], field["title"], {"choices": field.get("choices", {})}, value, zone)
+
+
+def _clean_result(work: Work, task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
+    fields = _result_fields(task, values)
     zone = work.session.get_one(ProcessCase, task.case_id).time_zone
     result: dict[str, Any] = {}
     for code, one in fields.items():
         if one["kind"] == "file":  # uploaded while the task is open: what lies there now is the result
             cleaned = documents.result_value(work.session, task, one)
         else:
-            options = {"choices": one.get("choices", {})}
-            cleaned = clean_value(one["kind"], one["title"], options, values.get(code), zone)
+            cleaned = _clean_typed(one, values.get(code), zone)
         if cleaned is None and one.get("required"):
             msg = f"Заполните «{one['title']}»."
             raise InvalidInput(msg, code)

@@ -20,6 +20,7 @@ from include.process.forms import start_form
 from include.process.models import ProcessCase
 from include.shared import once, settings
 from include.shared.errors import Conflict, Forbidden, InvalidInput, NotFound
+from include.shared.texts import visible
 from include.shared.work import Work
 from include.staff.services import Viewer
 from include.tasks import services as tasks
@@ -104,7 +105,7 @@ def give_deal(work: Work, viewer: Viewer, deal_id: int, person_id: int, reason: 
     """Give a deal to another responsible with a reason."""
     _editable(work, viewer, deal_id)
     reason = (reason or "").strip()
-    if not reason or len(reason) > 1000 or "\x00" in reason:
+    if not visible(reason) or len(reason) > 1000 or "\x00" in reason:
         msg = "Напишите, почему меняется ответственный (до 1000 знаков)."
         raise InvalidInput(msg, "reason")
     return deals.change_responsible(work, deal_id, person_id, reason)

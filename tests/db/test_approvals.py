@@ -241,7 +241,7 @@ def test_opening_twice_joins(desk: Desk) -> None:
     assert len(desk.seats()) == 1
 
 
-@pytest.mark.parametrize("remark", ["", "   ", "\n\t", None])
+@pytest.mark.parametrize("remark", ["", "   ", "\n\t", None, "\u200b\u200b", " \u3164", "\u2060\ufeff"])
 def test_a_rejection_without_a_remark_is_refused_by_the_server(desk: Desk, remark: Any) -> None:
     """R002-65, R003-16: «он должен обязательно заполнить причину отклонения»."""
     desk.begin("head", fix=FIX)

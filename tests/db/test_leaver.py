@@ -225,8 +225,30 @@ def test_a_plan_that_does_not_fit_is_refused(driver: Driver, gone: Leaver, what:
     assert gone.holdings() == before
 
 
+@pytest.mark.parametrize("foreign", ["zzz", "zzz:1", "tasks:", "tasks:{task}", "deals:0", "roles:lawyer", ""])
+def test_a_plan_names_only_what_he_holds(driver: Driver, gone: Leaver, foreign: str) -> None:
+    holding_everything(driver, gone)
+    driver.move(driver.deal(on_stage(QUOTE, {"other": task("Чужая")})), QUOTE)
+    of_another = next(one for one in driver.tasks("open") if one.title == "Чужая")
+    key, before = foreign.format(task=of_another.id), gone.holdings()
+    plan = {**gone.plan(absences=gone.head), key: gone.colleague}
+    with pytest.raises(InvalidInput, match=f"«{key}»") as refused:
+        gone.leave(plan)
+    assert refused.value.field == key
+    with pytest.raises(InvalidInput, match=f"«{key}»"), transaction(driver.company.viewer("admin").actor) as work:
+        leaver.preview(work, gone.id, plan)
+    assert gone.holdings() == before
+
+
+def test_a_plan_by_thing_delivered_twice_changes_nothing_more(driver: Driver, gone: Leaver) -> None:
+    made = holding_everything(driver, gone)
+    plan = gone.plan(absences=gone.head, **{f"deals:{made['deal']}": gone.head})
+    assert gone.leave(plan).count
+    assert gone.leave(plan).count == 0
+
+
 def test_a_reason_is_asked_and_only_an_administrator_may(driver: Driver, gone: Leaver) -> None:
-    for reason in ("", " ", "я" * 301, "\x00"):
+    for reason in ("", " ", "\u200b", "я" * 301, "\x00"):
         with pytest.raises(InvalidInput), transaction(driver.company.viewer("admin").actor) as work:
             leaver.hand_over(work, gone.id, gone.plan(), reason)
     with pytest.raises(Forbidden), transaction(driver.company.viewer("boss").actor) as work:

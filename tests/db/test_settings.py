@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from include.documents.services import limit_bytes
 from include.process import engine
 from include.process.rules import hours, term
 from include.shared import settings
@@ -53,12 +54,22 @@ def test_a_new_release_brings_its_default_but_not_over_a_changed_value(driver: D
     [("term", v) for v in ({}, {"hours": -1}, {"hours": 1.5}, {"hours": True}, {"weeks": 1}, {"hours": 1, "days": 1},
                            "5 ч", None, {"hours": "5"}, {"days": 10**6}, [])]
     + [("switch", v) for v in (1, "да", None)]
-    + [("number", v) for v in (True, "1", 1.5)]
+    + [("number", v) for v in (True, "1", 1.5, -1, 1_000_001)]
     + [("text", v) for v in (1, "\x00", "\ud800")],
 )  # fmt: skip
 def test_a_value_of_another_kind_is_refused(kind: str, wrong: Any) -> None:
     with pytest.raises(InvalidInput):
         settings.check_value(kind, wrong)
+
+
+def test_a_file_limit_is_at_least_one_megabyte(driver: Driver) -> None:
+    with transaction() as work:
+        settings.declare(work, "file_limit_mb", "Наибольший размер файла", "number", 50)
+    with pytest.raises(InvalidInput, match="от 0"):
+        change(driver, "file_limit_mb", -1)
+    change(driver, "file_limit_mb", 0)
+    assert driver.read(limit_bytes) == 2**20
+    change(driver, "file_limit_mb", 50)
 
 
 def test_an_unknown_setting(driver: Driver) -> None:

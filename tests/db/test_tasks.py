@@ -11,6 +11,7 @@ from include.process.rules import after, at_least, filled, hours, in_future
 from include.shared.errors import BackofficeError, Conflict, Forbidden, GuardRefused, InvalidInput, NotFound
 from include.shared.work import transaction
 from include.staff import admin
+from include.staff.services import person_of
 from include.tasks import services as tasks
 from tests.db.driver import QUOTE, Driver, Process, alarm, at_once, notice, on_stage, task
 
@@ -71,6 +72,7 @@ def test_a_result_bound_to_a_field_may_close_its_own_task_and_is_kept(driver: Dr
     driver.fill(deal, amount="10")
     closed = driver.close(driver.open_task(), values={"sum": "10"})
     assert (closed.state, closed.result, closed.closed_by) == ("done", {"sum": "10.00"}, driver.company["manager"])
+    assert driver.close(closed, values={"sum": "10"}).result == {"sum": "10.00"}, "delivered twice"
 
 
 def test_a_future_date_guard(driver: Driver) -> None:
@@ -93,7 +95,7 @@ RESULT = [
     "values",
     [{}, {"answer": "может быть"}, {"answer": ["yes"]}, {"answer": "yes", "x": 1}, {"answer": "yes", "note": "\x00"},
      {"answer": "yes", "note": "\ud800"}, {"answer": "yes", "note": {"a": 1}}, {"answer": "yes", "date": "завтра"},
-     {"answer": "yes", "note": "я" * 5000}],
+     {"answer": "yes", "note": "я" * 5000}, {"answer": "\u200b"}],
 )  # fmt: skip
 def test_a_wrong_result_is_refused_by_its_field_and_changes_nothing(driver: Driver, values: dict[str, Any]) -> None:
     given(driver, result=RESULT)
@@ -134,6 +136,74 @@ def test_two_close_at_once_and_it_is_closed_once(driver: Driver) -> None:
     assert driver.read(lambda s: s.scalar(text(closed), {"id": only.id})) == 1
 
 
+ANSWERED = {"answer": "да", "note": " ок ", "date": "30.11.2026 12:00"}
+
+
+def test_a_result_delivered_twice_is_one_result(driver: Driver) -> None:
+    deal, _ = given(driver, result=RESULT)
+    only = driver.open_task()
+    first = driver.close(only, values=ANSWERED)
+    driver.fill(deal, quote_feedback_at="01.12.2026 10:00")  # the deal goes on, the result stays what it was
+    repeats: list[dict[str, Any] | None] = [
+        ANSWERED, {**ANSWERED, "answer": "yes", "note": "ок"}, None, {}, {"answer": "", "note": "\u200b"}
+    ]  # fmt: skip
+    for again in repeats:
+        for login in ("manager", "boss"):
+            closed = driver.close(only, login, again)
+            assert (closed.result, closed.closed_by) == (first.result, driver.company["manager"])
+    assert driver.deal_row(deal).fields["quote_feedback_at"] == "2026-12-01T10:00:00+03:00"
+    closed_times = "SELECT count(*) FROM audit WHERE action = 'task.done' AND entity_id = :id"
+    assert driver.read(lambda s: s.scalar(text(closed_times), {"id": only.id})) == 1
+
+
+@pytest.mark.parametrize("login", ["manager", "boss"])
+@pytest.mark.parametrize("other", [{**ANSWERED, "answer": "no"}, {"answer": "да"}, {"note": "другое"}])
+def test_another_result_of_a_closed_task_is_refused_with_the_one_that_stands(
+    driver: Driver, login: str, other: dict[str, Any]
+) -> None:
+    given(driver, result=RESULT)
+    only = driver.open_task()
+    kept = driver.close(only, values=ANSWERED).result
+    with pytest.raises(Conflict) as refusal:
+        driver.close(only, login, other)
+    closer = driver.read(lambda s: person_of(s, driver.company["manager"]).short_name).rstrip(".")
+    assert closer in str(refusal.value)
+    assert "с другим итогом: Ответ – да; Заметка – ок; Дата ОС – 30.11.2026 12:00. Обновите" in str(refusal.value)
+    assert driver.tasks()[-1].result == kept
+
+
+def test_of_two_different_results_at_once_one_stands_and_the_other_is_told(driver: Driver) -> None:
+    """Each of the two learns what became of his answer."""
+    given(driver, result=RESULT)
+    only = driver.open_task()
+    sent = [("manager", "yes"), ("boss", "no")]
+
+    def close(number: int) -> str:
+        login, answer = sent[number]
+        watcher = driver.company.viewer(login)
+        try:
+            with transaction(watcher.actor) as work:
+                tasks.close_task(work, watcher, only.id, {"answer": answer})
+        except Conflict:
+            return "told"
+        return answer
+
+    said = at_once(2, close)
+    assert said.count("told") == 1
+    assert driver.tasks()[-1].result == {"answer": next(one for one in said if one != "told")}
+
+
+def test_a_result_for_a_task_that_has_closed_itself_is_refused(driver: Driver) -> None:
+    field = {"code": "sum", "title": "Сколько оплачено", "kind": "money", "deal_field": "paid"}
+    deal, _ = given(driver, result=[field], **PAY)
+    only = driver.open_task()
+    driver.fill(deal, amount="10", paid="10")
+    driver.close(only)
+    with pytest.raises(Conflict, match=r"закрыта сама.*не записан"):
+        driver.close(only, values={"sum": "7"})
+    assert str(driver.deal_row(deal).paid) == "10.00"
+
+
 def test_what_is_withdrawn_cannot_be_closed(driver: Driver) -> None:
     deal, _ = given(driver)
     driver.move(deal, "Договор")
@@ -146,7 +216,7 @@ def test_what_is_withdrawn_cannot_be_closed(driver: Driver) -> None:
     ("due", "reason"),
     [("", "клиент"), ("30.11.2026", ""), ("20.11.2026", "клиент"), ("30.11.2126", "x"), ("30.11.2090", "x"),
      ("31.02.2026", "x"), ("30.11.2026", "\x00"), ("30.11.2026", "\ud800"), ("30.11.2026", "я" * 1001),
-     ({"a": 1}, "x"), (None, "x"), ("30.11.2026", None), ("30.11.2026", ["x"])],
+     ({"a": 1}, "x"), (None, "x"), ("30.11.2026", None), ("30.11.2026", ["x"]), ("30.11.2026", "\u200b\u3164")],
 )  # fmt: skip
 def test_a_wrong_term_is_refused(driver: Driver, due: Any, reason: Any) -> None:
     given(driver, due=hours(5))
