@@ -133,7 +133,7 @@ def test_a_comment_is_kept_as_it_was_said(driver: Driver) -> None:
     assert not read(driver, deal, by="boss").comments[0].mine
 
 
-@pytest.mark.parametrize("text", ["", "   \n ", "x" * 4001, "a\x00b", "\ud800"])
+@pytest.mark.parametrize("text", ["", "   \n ", "\u200b\u3164", "x" * 4001, "a\x00b", "\ud800"])
 def test_what_cannot_be_kept_is_refused(driver: Driver, text: str) -> None:
     deal = driver.deal()
     with pytest.raises(InvalidInput) as refused:
