@@ -156,7 +156,8 @@ def test_the_same_request_key_joins_the_first_deal_even_at_once(driver: Driver) 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"title": ""}, {"title": "\u200b"}, {"title": "x" * 301}, {"title": "a\x00"}, {"title": "\ud800"}, {"title": None},
+    [{"title": ""}, {"title": " "},
+     {"title": "\u200b"}, {"title": "x" * 301}, {"title": "a\x00"}, {"title": "\ud800"}, {"title": None},
      {"funnel": "Нет"}, {"responsible_id": 10**9}, {"company_id": 10**9}, {"contact_id": 10**9},
      {"source": "\x00"}, {"source": "x" * 301}, {"request_key": "\x00"}, {"request_key": "x" * 501},
      {"time_zone": "Марс"}, {"time_zone": "../etc/passwd"}, {"time_zone": ""}, {"fields": {"нет": 1}},
