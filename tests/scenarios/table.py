@@ -283,7 +283,7 @@ def _look(office: Office, deal: dict[str, Any], refused: str | None) -> Seen:
 
 def check(row: Row, seen: Seen, start: datetime) -> None:
     """Compare a row with what was seen; nothing more and nothing less may be open or told."""
-    assert seen.refused is None
+    assert seen.refused is None, seen.refused
     wanted = sorted(_open(one) for one in row.open)
     found = sorted((title, who) for title, who, _ in seen.open)
     assert found == [(title, who) for title, who, _ in wanted]
