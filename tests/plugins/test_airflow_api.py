@@ -162,6 +162,7 @@ def test_a_run_brings_its_steps(api: Any) -> None:
     assert run.state == "queued"
     assert set(run.tasks) == {
         "take", "call", "late", "said", "seen", "soon", "stuck", "tell", "deal", "move",
+        "paid", "asked", "allowed", "agreed", "again", "renew",
     }  # fmt: skip
     assert set(run.tasks.values()) == {None}
     assert api.run_states([]) == {}

@@ -227,7 +227,7 @@ def test_withdrawn_work_says_why_on_the_run(office: Office, live: list[dict[str,
     """Airflow shows a run whose work was withdrawn green: its note tells the reason."""
     deal = live[17]
     run = run_of(office, deal)
-    office.call("Иванова", "POST", f"/deals/{deal['id']}/stage", {"stage": "Счет/КП"})
+    office.call("Иванова", "POST", f"/deals/{deal['id']}/stage", {"stage": "Отгрузка"})
     path = f"/api/v2/dags/{DAG}/dagRuns/{run}"
     wait_until(lambda: office.call("ops", "GET", path)["note"] == "сделка ушла со стадии", "заметка на прогоне")
     assert office.call("ops", "GET", path)["state"] == "success"
