@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from include.shared.errors import InvalidInput
@@ -159,8 +158,3 @@ def task_of_field(field: str) -> int | None:
     number = field.removeprefix("task-")
     is_task = field != number and number.isascii() and number.isdecimal() and len(number) <= 18
     return int(number) if is_task else None
-
-
-def names_of(extensions: Iterable[str]) -> str:
-    """Return extensions as a browser's ``accept`` wants them."""
-    return ",".join(f".{one}" for one in extensions)

@@ -155,6 +155,7 @@ def cancel_everything(work: Work, case_id: int, reason: str) -> None:
     """End all live instances of a case and withdraw all its open tasks (a lost deal, AG-6)."""
     for instance in live_instances(work, case_id):
         end_instance(work, instance, reason, withdraw=reason)
+    approvals.withdraw_of_case(work, case_id, reason)
     for task in work.session.scalars(select(Task).where(Task.case_id == case_id, Task.state == "open")):
         task_core.end(work, task, "withdrawn", reason)
 

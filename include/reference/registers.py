@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -396,8 +396,8 @@ def _code_is(key: str) -> Any:
 
 
 def _counts(session: Session, statement: Any, column: Any) -> dict[Any, int]:
-    rows: Sequence[Any] = session.execute(statement.group_by(column)).tuples().all()
-    return dict(rows)
+    rows: Iterable[Any] = session.execute(statement.group_by(column))
+    return {row[0]: row[1] for row in rows}
 
 
 def _full_name(one: Person) -> str:

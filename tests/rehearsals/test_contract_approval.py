@@ -177,6 +177,23 @@ def test_dragged_away_at_each_step(play: Play, till: str) -> None:
     assert DRAFT in play.open()
 
 
+@pytest.mark.parametrize("till", ["draft", "agree", "rework"])
+def test_a_lost_deal_takes_everything_back(play: Play, till: str) -> None:
+    """AG-6: a lost deal cancels everything, the approval and its remarks included."""
+    play.presses(PROCESS)
+    if till != "draft":
+        play.uploads("договор.txt", "Договор № 1".encode())
+        play.closes(DRAFT)
+    if till == "rework":
+        play.decides("reject", "не так")
+    play.moves("Сделка проиграна")
+    assert play.open() == []
+    if till != "draft":
+        assert play.approval().state == "withdrawn"
+        with pytest.raises(Conflict):
+            play.decides("approve")
+
+
 def test_the_new_responsible_puts_the_remarks_right(play: Play) -> None:
     """AG-4, R002-65: to the deal's responsible, whoever that is."""
     drafted(play)
