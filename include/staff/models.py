@@ -62,6 +62,8 @@ class Account(Base):
     password_hash: Mapped[str] = mapped_column(Text)
     access: Mapped[str] = mapped_column(Text, server_default="staff")
     active: Mapped[bool] = mapped_column(server_default=text("true"))
+    # tokens carry it: a changed password or a closed login makes the older ones worthless
+    session_version: Mapped[int] = mapped_column(server_default=text("1"))
 
 
 class Role(Base):
@@ -104,3 +106,26 @@ class Absence(Base):
     created_at: Mapped[Moment]
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     cancelled_at: Mapped[datetime | None]
+
+
+class LoginAttempt(Base):
+    """A try of a password or a link, written before it is judged and taken away when it was right."""
+
+    __tablename__ = "login_attempt"
+    __table_args__ = (Index("ix_login_attempt_kind_key_at", "kind", "key", "at"), Index("ix_login_attempt_at", "at"))
+
+    id: Mapped[Id]
+    kind: Mapped[str] = mapped_column(Text)  # what it is counted by: a login, a login from a known place, an address
+    key: Mapped[str] = mapped_column(Text)
+    at: Mapped[Moment]
+
+
+class KnownPlace(Base):
+    """From which network address a login was right before: others cannot lock its owner out there."""
+
+    __tablename__ = "known_place"
+    __table_args__ = (Index("ix_known_place_seen_at", "seen_at"),)
+
+    login_hash: Mapped[str] = mapped_column(Text, primary_key=True)
+    address: Mapped[str] = mapped_column(Text, primary_key=True)
+    seen_at: Mapped[Moment]

@@ -5,6 +5,9 @@ Must work with the code of the previous release: add first, remove one release l
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -13,7 +16,29 @@ depends_on = None
 
 def upgrade() -> None:
     """Bring the schema forward."""
+    op.add_column("account", sa.Column("session_version", sa.BigInteger(), server_default=sa.text("1"), nullable=False))
+    op.create_table(
+        "login_attempt",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_login_attempt")),
+    )
+    op.create_index("ix_login_attempt_at", "login_attempt", ["at"])
+    op.create_index("ix_login_attempt_kind_key_at", "login_attempt", ["kind", "key", "at"])
+    op.create_table(
+        "known_place",
+        sa.Column("login_hash", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("login_hash", "address", name=op.f("pk_known_place")),
+    )
+    op.create_index("ix_known_place_seen_at", "known_place", ["seen_at"])
 
 
 def downgrade() -> None:
     """Take the schema back."""
+    op.drop_table("known_place")
+    op.drop_table("login_attempt")
+    op.drop_column("account", "session_version")
