@@ -22,6 +22,8 @@ class ProcessCase(Base):
     title: Mapped[str] = mapped_column(Text)
     time_zone: Mapped[str] = mapped_column(Text, server_default="Europe/Moscow")
     seq: Mapped[int] = mapped_column(server_default=text("1"))
+    # the machine's time of the last change: how long its waits are deaf is measured with it
+    changed_at: Mapped[Moment] = mapped_column(server_default=text("now()"))
 
 
 class OutboxEvent(Base):
@@ -31,6 +33,7 @@ class OutboxEvent(Base):
     __table_args__ = (
         Index("ix_outbox_event_pending", "next_try_at", "id", postgresql_where=text("state = 'pending'")),
         Index("ix_outbox_event_case_id", "case_id"),
+        Index("ix_outbox_event_dead", "id", postgresql_where=text("state = 'dead'")),
     )
 
     id: Mapped[Id]
@@ -104,6 +107,7 @@ class StepState(Base):
         Index("ix_step_state_waiting_moment", "moment", postgresql_where=text("state = 'waiting'")),
         Index("ix_step_state_waiting_case", "case_id", postgresql_where=text("state = 'waiting'")),
         Index("ix_step_state_case_id", "case_id", "id"),
+        Index("ix_step_state_stuck", "instance_id", postgresql_where=text("state IN ('failed', 'marked')")),
     )
 
     id: Mapped[Id]
@@ -126,6 +130,7 @@ class StepState(Base):
     looked_seq: Mapped[int] = mapped_column(server_default=text("0"))
     opened_at: Mapped[Moment]
     ended_at: Mapped[datetime | None]
+    retried_at: Mapped[datetime | None]  # when ops last had a failed step repeated
 
 
 class StepAim(Base):

@@ -131,7 +131,8 @@ class Work:
                     text(
                         "WITH locked AS"
                         " (SELECT id FROM process_case WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE)"
-                        " UPDATE process_case SET seq = seq + 1 FROM locked WHERE process_case.id = locked.id"
+                        " UPDATE process_case SET seq = seq + 1, changed_at = clock_timestamp()"
+                        " FROM locked WHERE process_case.id = locked.id"
                         " RETURNING process_case.key"
                     ),
                     {"ids": sorted(self.touched)},

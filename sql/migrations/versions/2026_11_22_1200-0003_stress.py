@@ -35,10 +35,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("login_hash", "address", name=op.f("pk_known_place")),
     )
     op.create_index("ix_known_place_seen_at", "known_place", ["seen_at"])
+    moment = sa.DateTime(timezone=True)
+    op.add_column("process_case", sa.Column("changed_at", moment, server_default=sa.text("now()"), nullable=False))
+    op.add_column("step_state", sa.Column("retried_at", moment, nullable=True))
+    stuck = sa.text("state IN ('failed', 'marked')")
+    op.create_index("ix_step_state_stuck", "step_state", ["instance_id"], postgresql_where=stuck)
+    op.create_index("ix_outbox_event_dead", "outbox_event", ["id"], postgresql_where=sa.text("state = 'dead'"))
 
 
 def downgrade() -> None:
     """Take the schema back."""
+    op.drop_index("ix_outbox_event_dead", "outbox_event")
+    op.drop_index("ix_step_state_stuck", "step_state")
+    op.drop_column("step_state", "retried_at")
+    op.drop_column("process_case", "changed_at")
     op.drop_table("known_place")
     op.drop_table("login_attempt")
     op.drop_column("account", "session_version")
