@@ -55,6 +55,14 @@ migrate: install ## Привести схемы обеих баз данных �
 nudge: install ## Подталкивание планировщика: DO=install, DO=remove или DO=check (docs/adr/0003-nudge.md)
 	@$(INSTALLATION) nudge $(or $(DO),check)
 
+.PHONY: backup
+backup: install ## Снять проверенную копию всего, пока идёт работа (TO=папка, KEEP=сколько хранить)
+	@$(INSTALLATION) backup --to "$(TO)" --keep "$(KEEP)"
+
+.PHONY: restore
+restore: install ## Вернуть копию в новую или остановленную установку: FROM=папка (спросит; CONFIRM=yes)
+	@$(INSTALLATION) restore --from "$(FROM)"
+
 .PHONY: test
 test: install ## Все проверки: правила, база, установка, сценарии в настоящем Airflow (TESTS=путь - часть)
 ifdef TESTS
@@ -70,6 +78,11 @@ endif
 .PHONY: mutants
 mutants: install ## Посадить поломки в копию проекта: каждую должен заметить названный тест (ONLY="имена")
 	@$(VENV)/python -m tests.mutants.run $(ONLY)
+
+.PHONY: bench
+bench: install ## Измерить обещания (docs/benchmarks.md): ONLY="steps burst" WAITING=300 PROFILE=1 PUBLISH=yes
+	@$(VENV)/uv pip install --quiet --python $(VENV)/python -r tests/bench/requirements.txt || echo "Без профилей: py-spy не установить."
+	@$(VENV)/python -m tests.bench.run
 
 .PHONY: lint
 lint: install ## Стиль и ошибки (ruff)

@@ -94,6 +94,18 @@ def machine() -> dict[str, Any]:
     }
 
 
+def say_machine() -> None:
+    """Print the machine and its load."""
+    print(f"Машина: {_machine_said(machine())}; нагрузка {load():.2f}", flush=True)
+
+
+def _machine_said(where: dict[str, Any]) -> str:
+    return (
+        f"ядер {where['cores']}, {where['cpu']}, памяти {number(where['memory_gb'])} ГБ, {where['system']}, "
+        f"Python {where['python']}"
+    )
+
+
 def _cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -185,10 +197,7 @@ def publish(path: Path = PUBLISHED, page: Path = PAGE) -> None:
 
 
 def _results(where: dict[str, Any], reports: Sequence[Report]) -> str:
-    text = [
-        f"Машина: {where['cores']} ядра, {where['cpu']}, {number(where['memory_gb'])} ГБ памяти, "
-        f"{where['system']}, Python {where['python']}."
-    ]
+    text = [f"Машина: {_machine_said(where)}."]
     for one in reports:
         text += [
             "",
