@@ -28,6 +28,8 @@ DEAF_AT = 500
 FSYNC_MS = 5
 STEP_TARGET, GROWTH_TARGET, BURST_TARGET = 1.5, 1.5, 15.0
 MEMORY_TARGET, CPU_TARGET = 30.0, 25.0
+HOLDS_NO_WAITS = ("postgres", "scheduler", "api-server", "dag-processor")
+KILLED = ("triggerer", "scheduler", "engine")
 DEAF_TARGETS = {500: 8.0, 5000: 20.0}
 
 
@@ -57,6 +59,7 @@ class Seen:
     times: dict[str, list[float]] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)
     cpu: dict[str, meters.Cpu] = field(default_factory=dict)
+    memory: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     profiles: list[str] = field(default_factory=list)
 
@@ -109,7 +112,7 @@ def _ours(stand: Stand, parts: set[str], sizes: Sizes) -> Seen:
         if "steps" in parts:
             _steps(stand, seen, "few", sizes)
         stand.settle_down(5)
-        seen.numbers["memory_few"] = meters.pss_kb(stand.pids(), "triggerer")
+        seen.memory["few"] = meters.pss_kb(stand.pids())
         if "deaf" in parts and sizes.waiting > DEAF_AT:
             _fill(stand, seen, DEAF_AT)
             _deaf(stand, seen, DEAF_AT, sizes)
@@ -129,7 +132,7 @@ def _ours(stand: Stand, parts: set[str], sizes: Sizes) -> Seen:
 def _many(stand: Stand, seen: Seen, parts: set[str], sizes: Sizes) -> None:
     """Measure what is measured with all cases waiting."""
     stand.settle_down(20)
-    seen.numbers["memory_many"] = meters.pss_kb(stand.pids(), "triggerer")
+    seen.memory["many"] = meters.pss_kb(stand.pids())
     if "idle" in parts:
         say(f"стенд: {sizes.idle_seconds} с покоя с {stand.waiting()} ждущими")
         seen.cpu["idle_many"] = meters.idle_cpu(stand.pids(), sizes.idle_seconds)
@@ -184,7 +187,7 @@ def _burst(side: Stand | Plain, seen: Seen, number: int, *, profile: bool) -> No
 
 
 def _deaf(stand: Stand, seen: Seen, number: int, sizes: Sizes) -> None:
-    for program in ("triggerer", "scheduler"):
+    for program in [one for one in KILLED if one in stand.pids()]:
         times: list[float] = []
         for _ in range(sizes.kills):
             stand.settle_down(20)
@@ -315,7 +318,7 @@ def _burst_rows(ours: Seen, plain: Seen) -> list[Row]:
     return [
         Row("Разом закрытые задачи → все следующие шаги", "шаг/с", rate, baseline_median=other,
             ratio=rate / other if other else None, target=f"≥ {number(BURST_TARGET)} × базы", met=met, note=note),
-        Row("  очередь callback_request, наибольшая", "строк", mine["backlog"], baseline_median=base.get("backlog"),
+        Row("  очередь обратных вызовов (callback), наибольшая", "строк", mine["backlog"], baseline_median=base.get("backlog"),
             note=f"осталось, когда открылся последний шаг: {mine['backlog_at_end']:.0f}"),
         Row("  процессор dag-processor за это время и разбор очереди", "с", mine["parser_cpu"],
             baseline_median=base.get("parser_cpu")),
@@ -342,21 +345,25 @@ def _cpu_row(name: str, value: float, base: meters.Cpu | None, program: str | No
 
 def _waiting_rows(ours: Seen, sizes: Sizes) -> list[Row]:
     made = []
-    few, many = ours.numbers.get("memory_few"), ours.numbers.get("memory_many")
-    if few is not None and many is not None and sizes.waiting > FEW:
-        each = (many - few) / (sizes.waiting - FEW)
-        note = f"PSS triggerer: {number(few / 1024)} МБ при {FEW}, {number(many / 1024)} МБ при {sizes.waiting}"
+    few, many = ours.memory.get("few"), ours.memory.get("many")
+    if few and many and sizes.waiting > FEW:
+        holding = [name for name in many if not name.startswith(HOLDS_NO_WAITS)]
+        each = sum(many[name] - few.get(name, 0.0) for name in holding) / (sizes.waiting - FEW)
+        note = f"PSS, МБ, {FEW} → {sizes.waiting} ждущих: " + _by_program(few, many, 1024)
         target = f"≤ {number(MEMORY_TARGET)} КБ"
         made.append(Row("Память на ждущее дело", "КБ", each, target=target, met=each <= MEMORY_TARGET, note=note))
     none, all_waiting = ours.cpu.get("idle_none"), ours.cpu.get("idle_many")
     if none and all_waiting:
         more = sum(all_waiting.values()) - sum(none.values())
-        parts = "; ".join(f"{name} {number(none.get(name))} → {number(value)}" for name, value in all_waiting.items())
-        note = f"за {sizes.idle_seconds} с покоя, без ждущих → с {sizes.waiting}: {parts}"
+        note = f"за {sizes.idle_seconds} с покоя, 0 → {sizes.waiting} ждущих: " + _by_program(none, all_waiting)
         target = f"≤ {number(CPU_TARGET)}"
         said = f"Процессор движка: {_count(sizes.waiting)} ждущих минус 0"
         made.append(Row(said, "% ядра", more, target=target, met=more <= CPU_TARGET, note=note))
     return made
+
+
+def _by_program(before: meters.Cpu, after: meters.Cpu, per: float = 1) -> str:
+    return ", ".join(f"{name} {number(before.get(name, 0.0) / per)} → {number(v / per)}" for name, v in after.items())
 
 
 def _slow_rows(ours: Seen, sizes: Sizes) -> list[Row]:

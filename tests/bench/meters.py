@@ -18,6 +18,7 @@ import psycopg
 
 Cpu = dict[str, float]
 RUNNER = " (исполнитель)"
+PROFILED = ("scheduler", "triggerer", "api-server", "engine")
 
 
 def trees(pids: Mapping[str, int]) -> dict[str, list[psutil.Process]]:
@@ -51,13 +52,9 @@ def spent(before: Cpu, after: Cpu) -> Cpu:
     return {name: max(0.0, value - before.get(name, 0.0)) for name, value in after.items()}
 
 
-def pss_kb(pids: Mapping[str, int], kind: str) -> float:
-    """Return the proportional memory of the programs of a kind with their children."""
-    total = 0
-    for name, processes in trees(pids).items():
-        if name.startswith(kind):
-            total += sum(_pss_of(process) for process in processes)
-    return float(total)
+def pss_kb(pids: Mapping[str, int]) -> dict[str, float]:
+    """Return the proportional memory of each program with its children."""
+    return {name: float(sum(map(_pss_of, processes))) for name, processes in trees(pids).items()}
 
 
 def _pss_of(process: psutil.Process) -> int:
@@ -85,7 +82,7 @@ def watched_backlog(url: str, every: float = 0.25) -> Iterator[Backlog]:
         with psycopg.connect(url, autocommit=True) as connection:
             while True:
                 last = over.is_set()
-                row = connection.execute("SELECT count(*) FROM callback_request").fetchone()
+                row = connection.execute("SELECT count(*) FROM callback WHERE bundle_name IS NOT NULL").fetchone()
                 seen.left = int(row[0]) if row else 0
                 seen.largest = max(seen.largest, seen.left)
                 if last:
@@ -112,7 +109,7 @@ class Profile:
     rate: int = 100
     running: dict[str, tuple[subprocess.Popen[bytes], Path]] = field(default_factory=dict)
 
-    def start(self, pids: Mapping[str, int], kinds: Iterable[str] = ("scheduler", "triggerer", "api-server")) -> None:
+    def start(self, pids: Mapping[str, int], kinds: Iterable[str] = PROFILED) -> None:
         """Begin to sample the busiest process of each program of the kinds."""
         spy = py_spy()
         if spy is None:

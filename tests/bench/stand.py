@@ -164,7 +164,7 @@ class Stand:
         self._until(
             lambda: (
                 not self.rows("SELECT 1 FROM outbox_event WHERE state = 'pending' LIMIT 1")
-                and not self.rows("SELECT 1 FROM callback_request LIMIT 1", airflow=True)
+                and not self.rows("SELECT 1 FROM callback WHERE bundle_name IS NOT NULL LIMIT 1", airflow=True)
             ),
             "стенд не успокоился",
             every=0.5,
