@@ -10,7 +10,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+from include.installation import backup as take_backup
+from include.installation import restore as bring_back
 from include.installation.errors import InstallationError
 from include.installation.installation import Installation
 from include.installation.places import PROJECT
@@ -38,6 +41,7 @@ def up(installation: Installation) -> None:
     """Bring the back office up, or say that it is up already."""
     begun = time.monotonic()
     with _alone(installation):
+        _refuse_half_restored(installation)
         _refuse_other_address(installation)
         begun_up = not installation.supervisor_alive() or bool(installation.unhealthy())
         if begun_up:
@@ -55,6 +59,14 @@ def _refuse_other_address(installation: Installation) -> None:
     address = (status.get("host"), status.get("port"))
     if installation.supervisor_alive() and address != (installation.places.host, installation.places.port):
         msg = f"Уже работает на {address[0]}:{address[1]}. Сменить адрес: make down, затем make up."
+        raise InstallationError(msg)
+
+
+def _refuse_half_restored(installation: Installation) -> None:
+    unfinished = installation.places.unfinished_restore
+    if unfinished.exists():
+        source = unfinished.read_text(encoding="utf-8").strip()
+        msg = f"Восстановление было прервано, данные не целы. Повторите: make restore FROM={source}"
         raise InstallationError(msg)
 
 
@@ -131,17 +143,55 @@ def _confirmed(installation: Installation) -> bool:
     if home in {PROJECT, *PROJECT.parents} or not (installation.places.secrets.exists() or not any(home.iterdir())):
         msg = f"{home} не похож на папку бэк-офиса: не стираю."
         raise InstallationError(msg)
+    copies = " вместе с резервными копиями" if installation.places.backups.exists() else ""
+    return _agreed(f"Будут стёрты все данные в {home}{copies}.", "make reset CONFIRM=yes")
+
+
+def _agreed(what: str, command: str) -> bool:
+    """Ask a person; without a terminal the command itself must say CONFIRM=yes."""
     if os.environ.get("CONFIRM") == "yes":
         return True
     if not sys.stdin.isatty():
-        msg = f"Будет стёрто всё в {home}. Чтобы подтвердить без вопроса: make reset CONFIRM=yes"
+        msg = f"{what} Чтобы подтвердить без вопроса: {command}"
         raise InstallationError(msg)
-    return input(f"Будут стёрты все данные в {home}. Напишите «да»: ").strip().lower() in {"да", "yes"}
+    return input(f"{what} Напишите «да»: ").strip().lower() in {"да", "yes"}
+
+
+def backup(installation: Installation, to: str, keep: str) -> None:
+    """Take a verified backup while everything works; with `keep` remove the oldest ones afterwards."""
+    if keep and not (keep.isdecimal() and int(keep) >= 1):
+        msg = f"KEEP={keep!r} не годится: сколько копий хранить, например KEEP=14."
+        raise InstallationError(msg)
+    target = Path(to).expanduser().resolve() if to else take_backup.default_target(installation)
+    if not installation.places.home.exists():
+        msg = f"Копировать нечего: {installation.places.home} нет."
+        raise InstallationError(msg)
+    with _alone(installation):
+        _refuse_half_restored(installation)
+        take_backup.take(installation, target, keep=int(keep) if keep else None)
+
+
+def restore(installation: Installation, source: str) -> None:
+    """Lay a backup out in a fresh or stopped home, after asking when something would be replaced."""
+    if not source:
+        msg = "Назовите папку копии: make restore FROM=<папка>"
+        raise InstallationError(msg)
+    folder = Path(source).expanduser().resolve()
+    home = installation.places.home
+    known = bring_back.check(installation, folder)
+    question = f"Данные в {home} будут заменены копией от {known.taken_at} (прежние отложены рядом)."
+    if not bring_back.is_fresh(installation) and not _agreed(question, f"make restore FROM={folder} CONFIRM=yes"):
+        say("Ничего не изменено.")
+        return
+    with _alone(installation):
+        bring_back.refuse_running(installation)
+        bring_back.restore(installation, folder, known)
 
 
 def migrate(installation: Installation) -> None:
     """Bring both databases to the present scheme; the database is started for it when it is down."""
     with _alone(installation):
+        _refuse_half_restored(installation)
         was_up = installation.supervisor_alive()
         installation.start_postgres_only()
         try:
@@ -167,6 +217,10 @@ def main(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="name", required=True)
     for name in ("up", "down", "reset", "migrate", "status"):
         commands.add_parser(name)
+    saving = commands.add_parser("backup")
+    saving.add_argument("--to", default="")
+    saving.add_argument("--keep", default="")
+    commands.add_parser("restore").add_argument("--from", dest="source", default="")
     commands.add_parser("doctor").add_argument("--json", action="store_true")
     commands.add_parser("nudge").add_argument("act", choices=("install", "remove", "check"))
     supervise = commands.add_parser("supervise")
@@ -181,6 +235,10 @@ def main(arguments: Sequence[str]) -> int:
             from include.installation.doctor import run  # noqa: PLC0415 - only this command asks the databases
 
             return run(installation, as_json=chosen.json)
+        elif chosen.name == "backup":
+            backup(installation, chosen.to, chosen.keep)
+        elif chosen.name == "restore":
+            restore(installation, chosen.source)
         elif chosen.name == "nudge":
             say(installation.command("backoffice.nudge", chosen.act).strip())
         else:

@@ -33,3 +33,13 @@ def end_jobs(url: str, *, job_type: str, hostname: str, died_at: datetime) -> tu
         values = {"job_type": job_type, "hostname": hostname, "died_at": died_at}
         row = connection.execute(_END, values).fetchone()
     return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def end_all_jobs(url: str) -> int:
+    """End every row and free every trigger: nothing of a database that was just restored runs anywhere."""
+    with psycopg.connect(url, connect_timeout=3) as connection:
+        if connection.execute("select to_regclass('job')").fetchone() == (None,):
+            return 0
+        connection.execute("update trigger set triggerer_id = null where triggerer_id is not null")
+        ended = connection.execute("update job set state = 'failed', end_date = now() where end_date is null")
+        return ended.rowcount

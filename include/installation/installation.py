@@ -118,6 +118,11 @@ class Installation:
         self.places.create()
         return load_secrets(self.places.secrets)
 
+    @property
+    def embedded(self) -> bool:
+        """Tell whether the database server is ours, without touching its secrets."""
+        return not all(self._given)
+
     @cached_property
     def postgres(self) -> EmbeddedPostgres | None:
         """The embedded server; None when the databases are given from outside."""

@@ -74,6 +74,16 @@ class Places:
         return self.home / "files"
 
     @property
+    def backups(self) -> Path:
+        """Where `make backup` puts its dated folders unless it is told another place."""
+        return self.home / "backups"
+
+    @property
+    def unfinished_restore(self) -> Path:
+        """Stands here while `make restore` is at work; left behind, the data is not whole."""
+        return self.home / "restore-unfinished"
+
+    @property
     def run(self) -> Path:
         """What lives only while the installation runs: status, locks, holds."""
         return self.home / "run"
