@@ -42,7 +42,7 @@ def up(installation: Installation) -> None:
     begun = time.monotonic()
     with _alone(installation):
         _refuse_half_restored(installation)
-        _refuse_other_address(installation)
+        _refuse_other_start(installation)
         begun_up = not installation.supervisor_alive() or bool(installation.unhealthy())
         if begun_up:
             _bring_up(installation)
@@ -54,11 +54,17 @@ def up(installation: Installation) -> None:
     _print_page(installation)
 
 
-def _refuse_other_address(installation: Installation) -> None:
+def _refuse_other_start(installation: Installation) -> None:
     status = installation.status()
     address = (status.get("host"), status.get("port"))
     if installation.supervisor_alive() and address != (installation.places.host, installation.places.port):
         msg = f"Уже работает на {address[0]}:{address[1]}. Сменить адрес: make down, затем make up."
+        raise InstallationError(msg)
+    running, wanted = set(status.get("programs", {})), {one.name for one in installation.programs()}
+    if installation.supervisor_alive() and installation.outer.get("REPLICAS") and running != wanted:
+        msg = (
+            f"Уже работает: {', '.join(sorted(running))}. Сменить число программ: make down, затем REPLICAS=… make up."
+        )
         raise InstallationError(msg)
 
 

@@ -95,13 +95,12 @@ def _frozen(name: str, title: str, pid: int) -> Iterator[Finding]:
 
 
 def _pages(installation: Installation) -> Iterator[Finding]:
-    """Ask every API server of this machine for its page."""
-    places = installation.places
-    names = sorted(name for name in installation.status().get("programs", {}) if name.startswith("api-server"))
-    for name in names:
-        number = int(name.removeprefix("api-server").removeprefix("-") or 1)
-        address = f"http://{places.local_host}:{places.api_port(number)}"
-        if installation.program_pid(name) and not _answers(address):
+    """Ask every API server of this machine: several have a door each beside their common address."""
+    for name, one in installation.status().get("programs", {}).items():
+        if not name.startswith("api-server") or not installation.program_pid(name):
+            continue
+        address = f"http://127.0.0.1:{one['door']}" if one.get("door") else installation.base_url
+        if not _answers(address):
             yield finding("page_silent", f"Сервер страниц «{name}» не отвечает по адресу {address}.")
 
 

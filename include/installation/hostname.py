@@ -9,7 +9,9 @@ from functools import cache
 
 @cache
 def _machine() -> str:
-    return socket.getfqdn() or socket.gethostname()
+    name = socket.getfqdn()
+    # every machine without a domain is "localhost": with a shared database one would end the rows of the other
+    return socket.gethostname() if name in {"", "localhost", "localhost.localdomain"} else name
 
 
 def hostname_of(replica: int) -> str:

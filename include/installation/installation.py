@@ -27,9 +27,10 @@ from include.installation.errors import (
     PortTakenError,
     ProgramFailedError,
 )
-from include.installation.places import DEFAULT_HOST, PROJECT, Places
+from include.installation.places import DEFAULT_HOST, DOOR_OFFSET, PROJECT, Places
+from include.installation.ports import bound
 from include.installation.postgres import EmbeddedPostgres, accepts
-from include.installation.programs import POSTGRES, program_table, replicas
+from include.installation.programs import POSTGRES, Program, program_table, replicas
 from include.installation.secret_files import load_secrets
 from include.installation.supervisor import Supervisor
 from include.installation.urls import libpq, with_driver
@@ -269,13 +270,24 @@ class Installation:
         missing = [name for key, name in names.items() if (parts.get(key) or {}).get("status") != "healthy"]
         programs = self.status().get("programs", {})
         missing += [n for n, one in programs.items() if one["state"] != "running" and n not in missing]
+        missing += [n for n in self.silent_servers() if n not in missing]
         if self.auth_manager is None and self._get("/backoffice/login")[0] != 200:
             missing.append("страницы /backoffice/")
         return missing
 
-    def _get(self, path: str) -> tuple[int, bytes]:
+    def silent_servers(self) -> list[str]:
+        """Name the API servers behind the shared address that run and do not answer at their own door."""
+        return [
+            name
+            for name, one in self.status().get("programs", {}).items()
+            if one.get("door") and one["pid"]
+            if self._get("/api/v2/version", f"http://127.0.0.1:{one['door']}")[0] != 200
+        ]
+
+    def _get(self, path: str, server: str | None = None) -> tuple[int, bytes]:
         try:
-            with urllib.request.urlopen(self.base_url + path, timeout=5) as answer:  # noqa: S310 - our own address
+            address = (server or self.base_url) + path
+            with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our own address
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, b""
@@ -410,8 +422,8 @@ class Installation:
 
     def ports(self) -> dict[int, str]:
         """Name every port that we listen on."""
-        counts = replicas(self.outer.get("REPLICAS"))
-        needed = {self.places.api_port(n): "страницы и API" for n in range(1, counts["api-server"] + 1)}
+        needed = {self.places.port: "страницы и API"}
+        needed |= {one.door: "один из серверов страниц" for one in self.programs() if one.door is not None}
         if self.postgres is not None:
             needed[self.places.postgres_port] = "база данных"
         return needed
@@ -419,18 +431,16 @@ class Installation:
     def check_ports(self) -> None:
         """Refuse, before anything starts, when somebody else listens on a port of ours."""
         for port, purpose in self.ports().items():
-            host = "127.0.0.1" if port == self.places.postgres_port else self.places.host
-            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((host, port))
-                except OSError as error:
-                    msg = (
-                        f"Порт {port} ({purpose}) на {host} занять нельзя: {error.strerror or error}. "
-                        f"Выберите другой: BACKOFFICE_PORT={self.places.port + 100} make up "
-                        "(все остальные порты отсчитываются от него)."
-                    )
-                    raise PortTakenError(msg) from error
+            host = self.places.host if port == self.places.port else "127.0.0.1"
+            try:
+                bound(host, port).close()
+            except OSError as error:
+                msg = (
+                    f"Порт {port} ({purpose}) на {host} занять нельзя: {error.strerror or error}. "
+                    f"Выберите другой: BACKOFFICE_PORT={self.places.port + 100} make up "
+                    "(все остальные порты отсчитываются от него)."
+                )
+                raise PortTakenError(msg) from error
 
     def _start_supervisor(self) -> None:
         """Start the supervisor with everything but the database held, unless it already runs."""
@@ -441,7 +451,7 @@ class Installation:
         self.places.create()
         if self.postgres is not None:
             self.postgres.prepare()
-        for program in self._programs():
+        for program in self.programs():
             if program.kind != POSTGRES:
                 (self.places.hold_folder / program.name).touch()
         arguments = [] if self.keep else ["--parent", str(os.getpid()), "--throw-away"]
@@ -459,16 +469,17 @@ class Installation:
             msg = f"Надзор не запустился.\n{self.log_tail('supervisor')}"
             raise NotHealthyError(msg)
 
-    def _programs(self) -> list[Any]:
+    def programs(self) -> list[Program]:
+        """List what the supervisor is to keep alive, as REPLICAS asks for."""
         command = self.postgres.command() if self.postgres is not None else None
-        return program_table(self.places, postgres_command=command)
+        return program_table(self.places, postgres_command=command, counts=replicas(self.outer.get("REPLICAS")))
 
     def supervise(self, parent: int | None) -> None:
         """Be the supervisor (its own process runs this)."""
         logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
         Supervisor(
             self.places,
-            self._programs(),
+            self.programs(),
             airflow_url=libpq(self.airflow_database_url),
             postgres=self.postgres,
             parent=parent,
@@ -513,7 +524,7 @@ def free_port() -> int:
         with socket.socket() as probe:
             probe.bind((DEFAULT_HOST, 0))
             port = int(probe.getsockname()[1])
-        if port < 60000 and all(_is_free(port + offset) for offset in range(4)):
+        if port < 60000 and all(_is_free(port + offset) for offset in (*range(4), DOOR_OFFSET, DOOR_OFFSET + 1)):
             return port
     msg = "Нет свободных портов."
     raise InstallationError(msg)

@@ -18,8 +18,8 @@ DEFAULT_PORT = 8080
 WORKER_LOG_OFFSET = 1
 TRIGGER_LOG_OFFSET = 2
 POSTGRES_OFFSET = 3
-#: The second, third … API server of one machine listens here and on.
-REPLICA_API_OFFSET = 10
+#: Where several API servers share the address, the first also answers here, the second one port higher …
+DOOR_OFFSET = 11
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ class Places:
         """The port of the embedded PostgreSQL, on 127.0.0.1 only."""
         return self.port + POSTGRES_OFFSET
 
-    def api_port(self, replica: int = 1) -> int:
-        """Tell the port of one API server."""
-        return self.port if replica == 1 else self.port + REPLICA_API_OFFSET + replica
+    def door(self, replica: int) -> int:
+        """Tell the port at which one of several API servers answers alone, on 127.0.0.1 only."""
+        return self.port + DOOR_OFFSET + replica - 1
 
     @property
     def local_host(self) -> str:

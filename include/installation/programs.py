@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -25,6 +24,8 @@ class Program:
     replica: int = 1
     #: The type of its row in Airflow's table of jobs; a dead program's row is ended at once.
     job_type: str | None = None
+    #: Where this API server alone answers; it also serves the address that it shares with its twins.
+    door: int | None = None
     needs_postgres: bool = True
     stop_signal: signal.Signals = signal.SIGTERM
     #: Seconds it may take to stop before it is killed.
@@ -34,6 +35,10 @@ class Program:
 
 def _airflow(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "airflow", *arguments)
+
+
+def _api_server_at(door: int) -> tuple[str, ...]:
+    return (sys.executable, "-m", "include.installation.api_server", "--door", str(door))
 
 
 #: kind → (title, job type, command). Task logs are files that the API server of one machine reads itself,
@@ -46,20 +51,30 @@ AIRFLOW_PROGRAMS: dict[str, tuple[str, str | None, tuple[str, ...]]] = {
 }
 
 
+#: What a plain REPLICAS=2 doubles: one dag-processor reads all files, a second would only read them again.
+REPLICATED = ("api-server", "scheduler", "triggerer")
+MOST_REPLICAS = 9
+
+
 def replicas(text: str | None) -> dict[str, int]:
-    """Read REPLICAS: `scheduler=2,triggerer=2`; whatever is not named runs once."""
+    """Read REPLICAS: `2` (of everything that answers people or moves cases) or `scheduler=2,triggerer=2`."""
     counts = dict.fromkeys(AIRFLOW_PROGRAMS, 1)
     for part in filter(None, (piece.strip() for piece in (text or "").split(","))):
-        name, _, number = part.partition("=")
-        if name not in counts or not number.isdecimal() or not 1 <= int(number) <= 9:
-            known = ", ".join(counts)
-            msg = f"REPLICAS: не понимаю {part!r}. Пишите, например, scheduler=2,triggerer=2; бывают: {known}."
+        name, named, number = part.rpartition("=")
+        known = name in counts if named else part == (text or "").strip()
+        if not known or not number.isdecimal() or not 1 <= int(number) <= MOST_REPLICAS:
+            msg = (
+                f"REPLICAS: не понимаю {part!r}. Пишите число от 1 до {MOST_REPLICAS} (REPLICAS=2) или по именам: "
+                f"scheduler=2,triggerer=2; бывают: {', '.join(counts)}."
+            )
             raise InstallationError(msg)
-        counts[name] = int(number)
+        counts |= dict.fromkeys([name] if named else REPLICATED, int(number))
     return counts
 
 
-def program_table(places: Places, *, postgres_command: list[str] | None) -> list[Program]:
+def program_table(
+    places: Places, *, postgres_command: list[str] | None, counts: Mapping[str, int] | None = None
+) -> list[Program]:
     """List the programs in the order in which they start."""
     table = []
     if postgres_command is not None:
@@ -74,22 +89,20 @@ def program_table(places: Places, *, postgres_command: list[str] | None) -> list
                 patience=30,
             )
         )
-    for kind, number in replicas(os.environ.get("REPLICAS")).items():
+    for kind, number in (counts or replicas(None)).items():
         title, job_type, command = AIRFLOW_PROGRAMS[kind]
         for replica in range(1, number + 1):
-            name = kind if replica == 1 else f"{kind}-{replica}"
-            extra = {"BACKOFFICE_REPLICA": str(replica)}
-            if kind == "api-server":
-                extra["AIRFLOW__API__PORT"] = str(places.api_port(replica))
+            door = places.door(replica) if kind == "api-server" and number > 1 else None
             table.append(
                 Program(
-                    name,
+                    kind if replica == 1 else f"{kind}-{replica}",
                     title,
-                    command,
+                    command if door is None else _api_server_at(door),
                     kind=kind,
                     replica=replica,
                     job_type=job_type,
-                    extra_environment=extra,
+                    door=door,
+                    extra_environment={"BACKOFFICE_REPLICA": str(replica)},
                 )
             )
     return table

@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -28,6 +29,7 @@ from include.installation import processes
 from include.installation.dead_jobs import end_jobs
 from include.installation.hostname import hostname_of
 from include.installation.places import PROJECT, Places
+from include.installation.ports import bound
 from include.installation.postgres import EmbeddedPostgres, accepts
 from include.installation.programs import POSTGRES, Program
 
@@ -86,6 +88,7 @@ class Supervisor:
         self.postgres = postgres
         self.parent = (parent, processes.started_at(parent)) if parent else None
         self.stopping = False
+        self._address: socket.socket | None = None
         self._postgres_ready = False
         self._checked = 0.0
         self._written = ""
@@ -166,15 +169,17 @@ class Supervisor:
             environment = {k: v for k, v in environment.items() if k in needed}
             self._postgres_ready = False
         try:
+            shared = self._shared_address() if program.door is not None else None
             with self._log_path(program).open("ab") as output:
                 one.process = subprocess.Popen(
-                    program.command,
+                    program.command if shared is None else (*program.command, "--socket", str(shared)),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     cwd=folder,
                     env=environment,
                     start_new_session=True,
+                    pass_fds=() if shared is None else (shared,),
                     **identity,
                 )
         except OSError as error:
@@ -187,6 +192,12 @@ class Supervisor:
         one.state = "running"
         log.info("%s (%s) запущен, pid %s", program.name, program.title, one.pid)
         self._write_status()
+
+    def _shared_address(self) -> int:
+        """Return the number of the socket that all API servers serve; it outlives each of them."""
+        if self._address is None:
+            self._address = bound(self.places.host, self.places.port)
+        return self._address.fileno()
 
     # --- deaths -----------------------------------------------------------------------------------
 
@@ -284,6 +295,8 @@ class Supervisor:
     def _shut_down(self) -> None:
         """Stop the programs together, and the database when nobody needs it any more."""
         log.info("Останавливаемся.")
+        if self._address is not None:
+            self._address.close()
         self._stop([w for w in self.watched.values() if w.program.kind != POSTGRES])
         if self.postgres is None or self.watched[POSTGRES].pid is not None:
             self._end_rows_now([w.program for w in self.watched.values()], datetime.now(UTC), attempts=3)
@@ -341,6 +354,8 @@ class Supervisor:
                 name: {
                     "state": one.state,
                     "title": one.program.title,
+                    "replica": one.program.replica,
+                    "door": one.program.door,
                     "pid": one.pid,
                     "created": one.created,
                     "deaths": one.deaths,

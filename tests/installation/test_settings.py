@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from include.installation import hostname
 from include.installation.airflow_settings import AUTH_MANAGER, COMMON, airflow_settings, bundles
 from include.installation.errors import InstallationError
+from include.installation.hostname import hostname_of
 from include.installation.installation import Installation
 from include.installation.places import PROJECT, Places
-from include.installation.programs import replicas
+from include.installation.programs import program_table, replicas
 from include.installation.secret_files import SECRETS
 from include.installation.urls import libpq, with_driver
 
@@ -122,6 +124,47 @@ def test_replicas_are_read_and_nonsense_is_refused() -> None:
         "dag-processor": 1,
         "triggerer": 3,
     }
-    for text in ("worker=2", "scheduler", "scheduler=0", "scheduler=many"):
+    assert replicas("2") == replicas("api-server=2,scheduler=2,triggerer=2")
+    assert set(replicas("").values()) == set(replicas(None).values()) == set(replicas("1").values()) == {1}
+    for text in ("worker=2", "scheduler", "scheduler=0", "scheduler=many", "0", "10", "-2", "2,triggerer=3", "=2"):
         with pytest.raises(InstallationError, match="REPLICAS"):
             replicas(text)
+
+
+def test_one_of_each_is_airflows_own_commands_and_two_share_the_address(tmp_path: Path) -> None:
+    one = program_table(Places(tmp_path), postgres_command=None)
+    assert [(program.name, program.door, program.command[1:3]) for program in one] == [
+        (name, None, ("-m", "airflow")) for name in ("api-server", "scheduler", "dag-processor", "triggerer")
+    ]
+    two = program_table(Places(tmp_path, port=9000), postgres_command=None, counts=replicas("2"))
+    assert [(program.name, program.door) for program in two] == [
+        ("api-server", 9011), ("api-server-2", 9012), ("scheduler", None), ("scheduler-2", None),
+        ("dag-processor", None), ("triggerer", None), ("triggerer-2", None),
+    ]  # fmt: skip
+    assert two[1].command[-3:] == ("include.installation.api_server", "--door", "9012")
+
+
+def test_no_two_programs_of_a_kind_have_one_name_in_airflows_jobs(tmp_path: Path) -> None:
+    names = [
+        (program.job_type, hostname_of(int(program.extra_environment["BACKOFFICE_REPLICA"])))
+        for program in program_table(Places(tmp_path), postgres_command=None, counts=replicas("3"))
+        if program.job_type
+    ]
+    assert len(names) == len(set(names)) == 7
+
+
+def test_a_machine_without_a_domain_is_not_called_localhost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two machines at one database: the supervisor of one must not end the rows of the other."""
+    monkeypatch.setattr("socket.getfqdn", lambda: "localhost")
+    monkeypatch.setattr("socket.gethostname", lambda: "office-1")
+    hostname._machine.cache_clear()
+    try:
+        assert [hostname_of(1), hostname_of(2)] == ["office-1", "office-1-2"]
+    finally:
+        hostname._machine.cache_clear()
+
+
+def test_doors_are_reserved_before_anything_starts(tmp_path: Path) -> None:
+    installation = Installation(tmp_path, port=9000, environment={"REPLICAS": "2"})
+    assert {9000, 9003, 9011, 9012} == set(installation.ports())
+    assert {9000, 9003} == set(Installation(tmp_path, port=9000, environment={}).ports())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from include.installation.installation import free_port
 from include.installation.places import PROJECT, Places
 from include.installation.supervisor import LONGEST_DELAY, delay_after
 
@@ -29,11 +31,15 @@ from include.installation.programs import Program
 logging.basicConfig(level=logging.INFO, stream=sys.stderr)
 home, delay, table = Path(sys.argv[1]), float(sys.argv[2]), json.loads(sys.argv[3])
 supervisor.FIRST_DELAY = delay
+places = Places(home, port=int(sys.argv[4]))
 programs = [
-    Program(name, name, (sys.executable, "-c", code), needs_postgres=False, patience=2)
-    for name, code in table.items()
+    Program(
+        name, name, (sys.executable, "-c", code), needs_postgres=False, patience=2,
+        door=places.door(number) if "--socket" in code else None,
+    )
+    for number, (name, code) in enumerate(table.items(), 1)
 ]
-supervisor.Supervisor(Places(home), programs, airflow_url="", postgres=None).run()
+supervisor.Supervisor(places, programs, airflow_url="", postgres=None).run()
 """
 SLEEPS = "import time; time.sleep(600)"
 DIES = "raise SystemExit(3)"
@@ -43,6 +49,18 @@ WITH_CHILD = (
     "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True);"
     "time.sleep(600)"
 )
+#: Answers each connection at the shared address with its pid, as an API server does.
+SERVES = """
+import os, socket, sys, time
+assert sys.argv[1] == "--socket"
+time.sleep({pause})
+shared = socket.socket(fileno=int(sys.argv[2]))
+shared.listen()
+while True:
+    caller, _ = shared.accept()
+    caller.sendall(str(os.getpid()).encode())
+    caller.close()
+"""
 Start = Callable[..., "Supervised"]
 
 
@@ -50,10 +68,10 @@ class Supervised:
     """A running supervisor and what it says."""
 
     def __init__(self, home: Path, table: dict[str, str], delay: float) -> None:
-        self.places = Places(home)
+        self.places = Places(home, port=free_port())
         self.places.create()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", DRIVER, str(home), str(delay), json.dumps(table)],
+            [sys.executable, "-c", DRIVER, str(home), str(delay), json.dumps(table), str(self.places.port)],
             cwd=PROJECT,
             env={**os.environ, "PYTHONPATH": str(PROJECT)},
             stderr=(self.places.logs / "supervisor.log").open("ab"),
@@ -123,6 +141,49 @@ def test_what_a_dead_program_leaves_is_killed_before_it_comes_back(start: Start)
     assert neighbour.is_running()
     one.stop()
     assert not neighbour.is_running()
+
+
+def answer(places: Places) -> int:
+    """Ask at the shared address; returns the pid of whoever answers."""
+    with socket.create_connection((places.host, places.port), timeout=5) as caller:
+        return int(caller.recv(20))
+
+
+def test_servers_share_an_address_that_outlives_each_of_them(start: Start) -> None:
+    one = start({"a": SERVES.format(pause=0), "b": SERVES.format(pause=0)}, delay=1.0)
+    one.wait(lambda: one.program("a")["pid"] and one.program("b")["pid"])
+    pids = {one.program(name)["pid"] for name in "ab"}
+    one.wait(lambda: serves(one.places) in pids)
+    for name in "ab":
+        other = one.program("b" if name == "a" else "a")["pid"]
+        os.kill(one.program(name)["pid"], signal.SIGKILL)
+        one.wait(lambda name=name: one.program(name)["pid"] is None)
+        assert {answer(one.places) for _ in range(20)} == {other}
+        one.wait(lambda name=name: one.program(name)["pid"])
+    assert one.program("b")["door"] == one.places.door(2)
+
+
+def test_a_frozen_server_is_given_no_new_callers(start: Start) -> None:
+    one = start({"a": SERVES.format(pause=0), "b": SERVES.format(pause=0)})
+    one.wait(lambda: one.program("a")["pid"] and one.program("b")["pid"])
+    one.wait(lambda: serves(one.places))
+    frozen = one.program("a")["pid"]
+    os.kill(frozen, signal.SIGSTOP)
+    assert {answer(one.places) for _ in range(20)} == {one.program("b")["pid"]}
+    os.kill(frozen, signal.SIGCONT)
+
+
+def test_the_address_refuses_while_no_server_is_ready(start: Start) -> None:
+    one = start({"a": SERVES.format(pause=600)})
+    one.wait(lambda: one.program("a")["pid"])
+    assert serves(one.places) is None
+
+
+def serves(places: Places) -> int | None:
+    try:
+        return answer(places)
+    except ConnectionRefusedError:
+        return None
 
 
 def test_five_deaths_give_one_message_and_no_giving_up(start: Start) -> None:
