@@ -7,6 +7,7 @@ from include.documents import models as documents
 from include.exchange_1c import models as exchange_1c
 from include.notices import models as notices
 from include.process import models as process
+from include.retention import models as retention
 from include.shared import models as shared
 from include.shared.db import Base
 from include.staff import models as staff
@@ -24,6 +25,7 @@ __all__ = [
     "metadata",
     "notices",
     "process",
+    "retention",
     "shared",
     "staff",
     "talk",

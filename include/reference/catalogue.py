@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from include.retention.rules import FOREVER, KINDS
+
 GOODS, SERVICES = "goods", "services"
 
 
@@ -133,4 +135,5 @@ SETTINGS = (
     SettingRow("file_limit_mb", "Наибольший размер файла, МБ", "number", 50),
     SettingRow("contract_draft_role", "Кто оформляет нестандартный договор (пусто – ответственный)", "role", ""),
     SettingRow("contract_signed_blocks", "Без подписанного договора дальше не переводить", "switch", False),
+    *(SettingRow(one.setting, f"{one.title}{FOREVER}", "number", one.days) for one in KINDS.values()),
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0003"
 down_revision = "0002"
@@ -40,12 +41,23 @@ def upgrade() -> None:
     op.add_column("step_state", sa.Column("retried_at", moment, nullable=True))
     stuck = sa.text("state IN ('failed', 'marked')")
     op.create_index("ix_step_state_stuck", "step_state", ["instance_id"], postgresql_where=stuck)
+    op.create_table(
+        "retention_pass",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("asked_at", moment, nullable=False),
+        sa.Column("finished_at", moment, nullable=True),
+        sa.Column("removed", postgresql.JSONB(), server_default=sa.text("'{}'::jsonb"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_pass")),
+    )
+    unfinished = sa.text("finished_at IS NULL")
+    op.create_index("ix_retention_pass_unfinished", "retention_pass", ["id"], postgresql_where=unfinished)
     op.create_index("ix_outbox_event_dead", "outbox_event", ["id"], postgresql_where=sa.text("state = 'dead'"))
 
 
 def downgrade() -> None:
     """Take the schema back."""
     op.drop_index("ix_outbox_event_dead", "outbox_event")
+    op.drop_table("retention_pass")
     op.drop_index("ix_step_state_stuck", "step_state")
     op.drop_column("step_state", "retried_at")
     op.drop_column("process_case", "changed_at")
