@@ -16,7 +16,7 @@ INSTALLATION := $(VENV)/python -m include.installation
 COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 # Each group is a process of its own: Airflow's settings are read once, and the groups need different ones.
 TEST_GROUPS := "tests/unit tests/db tests/installation tests/test_rooms.py" "tests/dags tests/plugins tests/rehearsals" \
-  "tests/ui tests/browser"
+  "tests/ui tests/browser tests/hostile"
 export CONFIRM REPLICAS
 
 .PHONY: help
@@ -62,6 +62,10 @@ backup: install ## Снять проверенную копию всего, по
 .PHONY: restore
 restore: install ## Вернуть копию в новую или остановленную установку: FROM=папка (спросит; CONFIRM=yes)
 	@$(INSTALLATION) restore --from "$(FROM)"
+
+.PHONY: retention
+retention: install ## Убрать старое сейчас, не дожидаясь ночи (DRY=1 - только сказать, что ушло бы)
+	@$(INSTALLATION) retention $(if $(filter-out 0 no,$(DRY)),dry,run)
 
 .PHONY: test
 test: install ## Все проверки: правила, база, установка, сценарии в настоящем Airflow (TESTS=путь - часть)

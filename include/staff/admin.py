@@ -238,6 +238,7 @@ def set_account(work: Work, person_id: int, login: str, password: str | None = N
     account.login, account.access, account.active = login, access, True
     if password is not None:
         account.password_hash = hash_password(password)
+        account.session_version = (account.session_version or 0) + 1  # a new login has none yet
     work.session.flush()
     after = {"login": login, "access": access, "active": True}
     if before != after or password is not None:
@@ -276,6 +277,7 @@ def let_go(work: Work, person: Person, reason: str = "") -> Person:
     person.active = False
     if account is not None:
         account.active = False
+        account.session_version += 1  # taken back, he logs in anew
     work.audit(
         "person.deactivated", f"Сотрудник {person.short_name} больше не работает", entity="person",
         entity_id=person.id, before={"active": True}, after={"active": False}, reason=reason or None,

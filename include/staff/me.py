@@ -96,7 +96,10 @@ def set_time_zone(work: Work, zone: str) -> None:
 
 
 def change_password(work: Work, old: str, new: str, repeated: str) -> None:
-    """Change one's own password; the present one is asked for, and neither is ever written to the audit."""
+    """Change one's own password; the present one is asked for, and neither is ever written to the audit.
+
+    All sessions of the login end: whoever knew the old password is out, too.
+    """
     person = _myself(work)
     account = work.session.get(Account, person.id)
     if account is None or not storable(old) or check_password(work.session, account.login, old) is None:
@@ -110,6 +113,7 @@ def change_password(work: Work, old: str, new: str, repeated: str) -> None:
         msg = "Новый пароль такой же, как нынешний."
         raise InvalidInput(msg, "new_password")
     account.password_hash = hash_password(new)
+    account.session_version += 1
     _trace(work, person, "account.password_changed", "Сменил(а) свой пароль", None, None)
 
 

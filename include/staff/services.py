@@ -32,6 +32,7 @@ class Viewer:
     roles: frozenset[str]
     led_departments: frozenset[int]  # departments that the person leads, with all below them
     acts_for: frozenset[int] = frozenset()  # who is away and whom he stands in for now; their roles are in ``roles``
+    session_version: int = 1  # of his login: an older token is worth nothing
 
     @property
     def is_admin(self) -> bool:
@@ -57,7 +58,8 @@ def viewer(session: Session, login: str) -> Viewer | None:
     absent = acts_for(session, person.id, clock.now(session))
     people = {person.id, *absent}
     roles, led = roles_of(session, people), led_by(session, people)
-    return Viewer(person.id, login, person.short_name, account.access, roles, led, absent)
+    version = account.session_version
+    return Viewer(person.id, login, person.short_name, account.access, roles, led, absent, version)
 
 
 def led_by(session: Session, people: Iterable[int]) -> frozenset[int]:

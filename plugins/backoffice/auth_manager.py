@@ -6,12 +6,17 @@ rights that Airflow's own simple manager gives to OP and ADMIN.
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import threading
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from airflow.api_fastapi.app import API_ROOT_PATH, get_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
@@ -19,7 +24,6 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.auth.managers.simple.datamodels.login import LoginBody, LoginResponse
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-from airflow.api_fastapi.auth.managers.simple.utils import parse_login_body
 from airflow.configuration import conf
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import RedirectResponse
@@ -29,7 +33,10 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from include.process.forms import FORMS, may_start
+from include.shared.texts import storable
 from include.shared.work import reading
+from include.staff import attempts
+from include.staff.attempts import TooManyTries
 from include.staff.services import Viewer, check_password, viewer
 from include.workplace.outages import TRY_AGAIN, is_outage
 
@@ -45,9 +52,11 @@ STAFF, OP, ADMIN = "STAFF", "OP", "ADMIN"
 ROLE_OF_ACCESS = {"staff": STAFF, "ops": OP, "admin": ADMIN}
 KNOWN_FOR_SECONDS = 5.0
 MOST_KNOWN = 5000
-TRIES, TRIES_WITHIN_SECONDS = 10, 300.0
+LONGEST_LOGIN, LONGEST_PASSWORD = 200, 1000
+LARGEST_LOGIN = 16 * 1024  # bytes of a request for a token
+FIRST_VERSION = 1  # of the sessions of a login; tokens of a release before 0.3 do not say theirs
+TRUSTED_PROXIES = "BACKOFFICE_TRUSTED_PROXIES"
 WRONG = "Неверный логин или пароль."
-TOO_MANY = "Слишком много неудачных попыток. Подождите пять минут."
 
 _path: ContextVar[str | None] = ContextVar("backoffice_request_path", default=None)
 
@@ -56,16 +65,19 @@ class StaffUnavailable(Exception):
     """The business database does not answer, so nobody can be recognised now."""
 
 
-class TooManyTries(Exception):
-    """Somebody is guessing a password."""
-
-
 class BackofficeUser(SimpleAuthManagerUser):
-    """A person as Airflow knows him: the login, and the role that his access gives."""
+    """A person as Airflow knows him: the login, the role that his access gives, the version of his sessions."""
 
-    def __init__(self, *, username: str, role: str, person_id: int | None = None) -> None:
+    def __init__(
+        self, *, username: str, role: str, person_id: int | None = None, session_version: int = FIRST_VERSION
+    ) -> None:
         super().__init__(username=username, role=role)
         self.person_id = person_id
+        self.session_version = session_version
+
+    def is_session_of(self, person: Viewer) -> bool:
+        """Say whether a token with these claims is still good for the person who has this login now."""
+        return self.session_version == person.session_version and self.person_id in (None, person.person_id)
 
 
 class _Known:
@@ -75,10 +87,10 @@ class _Known:
         self._people: dict[str, tuple[float, Viewer | None]] = {}
         self._lock = threading.Lock()
 
-    def get(self, login: str) -> Viewer | None:
+    def get(self, login: str, *, anew: bool = False) -> Viewer | None:
         with self._lock:
             seen_at, person = self._people.get(login, (0.0, None))
-        if time.monotonic() - seen_at < KNOWN_FOR_SECONDS and seen_at:
+        if time.monotonic() - seen_at < KNOWN_FOR_SECONDS and seen_at and not anew:
             return person
         try:
             with reading() as session:
@@ -98,54 +110,38 @@ class _Known:
             self._people.clear()
 
 
-class _Tries:
-    """Failed logins of one login from one address; in memory of this process, which is enough against guessing."""
-
-    def __init__(self) -> None:
-        self._failed: dict[tuple[str, str], list[float]] = {}
-        self._lock = threading.Lock()
-
-    def check(self, key: tuple[str, str]) -> None:
-        with self._lock:
-            recent = [one for one in self._failed.get(key, []) if time.monotonic() - one < TRIES_WITHIN_SECONDS]
-        if len(recent) >= TRIES:
-            raise TooManyTries(TOO_MANY)
-
-    def failed(self, key: tuple[str, str]) -> None:
-        with self._lock:
-            if len(self._failed) >= MOST_KNOWN:
-                self._failed.clear()
-            self._failed[key] = [*self._failed.get(key, [])[1 - TRIES :], time.monotonic()]
-
-    def forget(self, key: tuple[str, str]) -> None:
-        with self._lock:
-            self._failed.pop(key, None)
-
-
 known = _Known()
-tries = _Tries()
 
 
 def log_in(login: str, password: str, address: str) -> BackofficeUser | None:
-    """Return the user when login and password fit, else None; TooManyTries after ten failures in five minutes."""
-    if not login or not password or len(login) > 200 or len(password) > 1000 or "\x00" in login:
+    """Return the user when login and password fit, else None; TooManyTries for guessing (``staff.attempts``)."""
+    if not login or not password:
         return None
-    key = (login.lower(), address)
-    tries.check(key)
     try:
-        with reading() as session:
-            person = check_password(session, login, password)
-    except UnicodeEncodeError:
-        return None
+        counted = attempts.try_login(login, address)
+        person = _judged(login, password)
+        if person is not None:
+            attempts.right(counted)
     except Exception as error:
         if is_outage(error):
             raise StaffUnavailable(TRY_AGAIN) from error
         raise
-    if person is None:
-        tries.failed(key)
+    return user_of(person) if person is not None else None
+
+
+def user_of(person: Viewer) -> BackofficeUser:
+    """Return a person as Airflow knows him, with what a token of his says."""
+    return BackofficeUser(
+        username=person.login, role=ROLE_OF_ACCESS[person.access], person_id=person.person_id,
+        session_version=person.session_version,
+    )  # fmt: skip
+
+
+def _judged(login: str, password: str) -> Viewer | None:
+    if len(login) > LONGEST_LOGIN or len(password) > LONGEST_PASSWORD or not storable([login, password]):
         return None
-    tries.forget(key)
-    return BackofficeUser(username=person.login, role=ROLE_OF_ACCESS[person.access], person_id=person.person_id)
+    with reading() as session:
+        return check_password(session, login, password)
 
 
 class BackofficeAuthManager(SimpleAuthManager):
@@ -161,21 +157,30 @@ class BackofficeAuthManager(SimpleAuthManager):
         return f"{LOGIN_PATH}?{urlencode({'next': next_url})}" if next_url else LOGIN_PATH
 
     def serialize_user(self, user: SimpleAuthManagerUser) -> dict[str, Any]:
-        """Return what the token carries: the login; rights are looked up at every request."""
-        return {"sub": user.username, "role": user.role}
+        """Return what a token says: who, and the version of his sessions; rights are looked up at every request."""
+        claims: dict[str, Any] = {"sub": user.username, "role": user.role}
+        if isinstance(user, BackofficeUser):
+            claims |= {"person": user.person_id, "version": user.session_version}
+        return claims
 
     def deserialize_user(self, token: dict[str, Any]) -> BackofficeUser:
         """Return the user that a token names, without any right yet."""
-        return BackofficeUser(username=str(token["sub"]), role=STAFF)
+        return BackofficeUser(
+            username=str(token["sub"]), role=STAFF, person_id=token.get("person"),
+            session_version=token.get("version", FIRST_VERSION),
+        )  # fmt: skip
 
     async def get_user_from_token(self, token: str) -> BackofficeUser:
         """Return the active person behind a valid token with his present access; InvalidTokenError for others."""
-        user = await super().get_user_from_token(token)
-        person = await run_in_threadpool(known.get, user.get_id())
-        if person is None:
+        claimed = await super().get_user_from_token(token)
+        assert isinstance(claimed, BackofficeUser)  # noqa: S101 - made by ``deserialize_user``
+        person = await run_in_threadpool(known.get, claimed.get_id())
+        if person is not None and not claimed.is_session_of(person):  # the token may be newer than what is remembered
+            person = await run_in_threadpool(known.get, claimed.get_id(), anew=True)
+        if person is None or not claimed.is_session_of(person):
             msg = "The person has no access any more"
             raise InvalidTokenError(msg)
-        return BackofficeUser(username=person.login, role=ROLE_OF_ACCESS[person.access], person_id=person.person_id)
+        return user_of(person)
 
     def is_authorized_dag(
         self,
@@ -279,32 +284,89 @@ class Doorkeeper:
 
 
 def address_of(request: Request) -> str:
-    """Return the address that a request came from."""
-    return request.client.host if request.client else ""
+    """Return the address that a request came from, as far as it can be trusted.
+
+    ``X-Forwarded-For`` is believed only from a proxy that BACKOFFICE_TRUSTED_PROXIES names (addresses and networks,
+    by commas), and only back to the first address that is none of them: anybody can write what stands before.
+    """
+    peer = request.client.host if request.client else ""
+    proxies = _networks(os.environ.get(TRUSTED_PROXIES, ""))
+    hops = [one.strip() for one in ",".join(request.headers.getlist("x-forwarded-for")).split(",")]
+    while hops and _is_one_of(peer, proxies):
+        before = hops.pop()
+        if _ip(before) is None:
+            break
+        peer = before
+    return peer
+
+
+@lru_cache(maxsize=4)
+def _networks(said: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    found = []
+    for one in filter(None, (part.strip() for part in said.split(","))):
+        try:
+            found.append(ip_network(one, strict=False))
+        except ValueError:
+            log.error("%s names no address or network: %r; it is not trusted", TRUSTED_PROXIES, one)
+    return tuple(found)
+
+
+def _is_one_of(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    known = _ip(address)
+    return known is not None and any(known in one for one in networks if one.version == known.version)
+
+
+def _ip(address: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(address)
+    except ValueError:
+        return None
 
 
 def _token(body: LoginBody, request: Request, seconds: int) -> LoginResponse:
     try:
         user = log_in(body.username, body.password, address_of(request))
     except TooManyTries as error:
-        raise HTTPException(429, str(error)) from error
+        raise HTTPException(429, str(error), {"Retry-After": str(error.seconds)}) from error
     except StaffUnavailable as error:
-        raise HTTPException(503, str(error)) from error
+        raise HTTPException(503, str(error), {"Retry-After": "3"}) from error
     if user is None:
         raise HTTPException(401, WRONG)
     return LoginResponse(access_token=get_auth_manager().generate_jwt(user=user, expiration_time_in_seconds=seconds))
+
+
+async def _login_body(request: Request) -> LoginBody:
+    """Read a login and a password, as JSON or as a form; what is neither is told without repeating what was sent."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in READERS:
+        raise HTTPException(415, "Пришлите логин и пароль как JSON или как форму.")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_LOGIN:
+            raise HTTPException(413, "Слишком большой запрос.")
+    try:
+        return LoginBody(**READERS[kind](body))
+    except (ValueError, TypeError, RecursionError):  # of a ValidationError, too, which would repeat the password
+        raise HTTPException(422, "Нужны username и password.") from None
+
+
+READERS: dict[str, Callable[[bytes], dict[str, Any]]] = {
+    "application/json": json.loads,
+    "application/x-www-form-urlencoded": lambda body: dict(parse_qsl(body.decode(), max_num_fields=10)),
+}
 
 
 def _token_app() -> FastAPI:
     app = FastAPI(title="Вход в Airflow", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.post("/token", status_code=201)
-    def create_token(request: Request, body: LoginBody = Depends(parse_login_body)) -> LoginResponse:  # noqa: B008
+    def create_token(request: Request, body: LoginBody = Depends(_login_body)) -> LoginResponse:  # noqa: B008
         """Give a token for a login and a password."""
         return _token(body, request, conf.getint("api_auth", "jwt_expiration_time"))
 
     @app.post("/token/cli", status_code=201)
-    def create_token_cli(request: Request, body: LoginBody) -> LoginResponse:
+    def create_token_cli(request: Request, body: LoginBody = Depends(_login_body)) -> LoginResponse:  # noqa: B008
         """Give a longer token for the command line."""
         return _token(body, request, conf.getint("api_auth", "jwt_cli_expiration_time"))
 

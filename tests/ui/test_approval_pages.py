@@ -18,6 +18,7 @@ from include.deals.models import Deal
 from include.documents.models import FileVersion
 from include.shared.clock import machine_now
 from include.shared.work import transaction
+from tests.ui.api.conftest import forget_guesses
 
 pytestmark = pytest.mark.db
 ORIGIN = "http://testserver"
@@ -29,9 +30,7 @@ _keys = itertools.count(1)
 @pytest.fixture(autouse=True)
 def nobody_guesses() -> Iterator[None]:
     yield
-    from backoffice.auth_manager import tries
-
-    tries._failed.clear()
+    forget_guesses()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from starlette.testclient import TestClient
 
-from tests.ui.api.conftest import PASSWORD
+from tests.ui.api.conftest import PASSWORD, forget_guesses
 
 pytestmark = pytest.mark.db
 PAGES = ("/me", "/notices", "/notices/bell", "/", "/day/late")
@@ -18,9 +18,7 @@ PAGES = ("/me", "/notices", "/notices/bell", "/", "/day/late")
 @pytest.fixture(autouse=True)
 def nobody_guesses():
     yield
-    from backoffice.auth_manager import tries
-
-    tries._failed.clear()
+    forget_guesses()
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -14,11 +14,12 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse,
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backoffice.auth_manager import StaffUnavailable, TooManyTries
+from backoffice.auth_manager import StaffUnavailable
 from backoffice.ui.security import SAFE_METHODS, NotLoggedIn, is_api, is_upload
 from include.documents.storage import StorageFailed
 from include.shared.clock import VirtualClockRefused
 from include.shared.errors import BackofficeError, Conflict, Forbidden, GuardRefused, InvalidInput, NotFound
+from include.staff.attempts import TooManyTries
 from include.workplace import outages
 
 log = logging.getLogger(__name__)
@@ -75,9 +76,11 @@ def answer(
     field: str | None = None,
     missing: list[dict[str, Any]] | None = None,
     app: FastAPI | None = None,
+    retry_after: int | None = None,
 ) -> Response:
     """Return the failure as JSON for programs, as a page (or plain text) for people."""
-    headers = {"Retry-After": "3"} if status == 503 else {"Retry-After": "300"} if status == 429 else None
+    pause = 3 if status == 503 else retry_after
+    headers = {"Retry-After": str(pause)} if pause is not None else None
     if is_api(request):
         body: dict[str, Any] = {"error": message}
         if field is not None:
@@ -105,7 +108,10 @@ async def _expected(request: Request, error: Exception) -> Response:
     missing = (
         [{"text": one.text, "link": one.link} for one in error.missing] if isinstance(error, GuardRefused) else None
     )
-    return answer(request, status, str(error), field=getattr(error, "field", None), missing=missing)
+    return answer(
+        request, status, str(error), field=getattr(error, "field", None), missing=missing,
+        retry_after=getattr(error, "seconds", None),
+    )  # fmt: skip
 
 
 async def _not_valid(request: Request, error: Exception) -> Response:

@@ -23,14 +23,14 @@ from fastapi.responses import Response
 from jwt import InvalidTokenError
 from starlette.concurrency import run_in_threadpool
 
-from backoffice.auth_manager import WRONG, BackofficeUser, address_of, log_in
+from backoffice.auth_manager import WRONG, BackofficeUser, address_of, known, log_in, user_of
 from include.shared.clock import is_virtual
 from include.shared.errors import BackofficeError, Forbidden, InvalidInput, NotFound
 from include.shared.work import reading
 from include.staff.services import Viewer
 from include.staff.services import viewer as viewer_of
 
-Access = Literal["public", "staff", "admin", "virtual_clock"]
+Access = Literal["public", "staff", "ops", "admin", "virtual_clock"]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
 UPLOADS = re.compile(r"(/api)?/(deals|tasks)/[0-9]+/files/[^/]+")
@@ -53,6 +53,9 @@ class Guard:
             msg = "Часы настоящие: переводить их нельзя."
             raise NotFound(msg)
         viewer = await current_viewer(request)
+        if self.access == "ops" and viewer.access not in ("ops", "admin"):
+            msg = "Это может только администратор или сопровождение."
+            raise Forbidden(msg)
         if self.access in ("admin", "virtual_clock") and not viewer.is_admin:
             msg = "Это может только администратор."
             raise Forbidden(msg)
@@ -85,10 +88,12 @@ class PublicGuard:
 
 public = PublicGuard()
 staff = Guard("staff")
+ops = Guard("ops")
 admin = Guard("admin")
 virtual_clock = Guard("virtual_clock")
 
 StaffViewer = Annotated[Viewer, Depends(staff)]
+OpsViewer = Annotated[Viewer, Depends(ops)]
 AdminViewer = Annotated[Viewer, Depends(admin)]
 ClockKeeper = Annotated[Viewer, Depends(virtual_clock)]
 
@@ -101,7 +106,8 @@ async def current_viewer(request: Request) -> Viewer:
         msg = "Войдите в систему."
         raise NotLoggedIn(msg) from error
     viewer = await run_in_threadpool(_look_up, user.get_id())
-    if viewer is None:
+    # Airflow's manager knows people for some seconds; our own pages are strict at once
+    if viewer is None or not (isinstance(user, BackofficeUser) and user.is_session_of(viewer)):
         msg = "Доступ закрыт. Обратитесь к администратору."
         raise NotLoggedIn(msg)
     return viewer
@@ -121,6 +127,15 @@ def start_session(request: Request, login: str, password: str) -> str:
     if user is None:
         raise InvalidInput(WRONG)
     return token_for(user)
+
+
+def renew_session(request: Request, response: Response, viewer: Viewer) -> None:
+    """Give the browser a session of the login's present version: his others have just ended."""
+    known.forget()
+    with reading() as session:
+        present = viewer_of(session, viewer.login)
+    if present is not None:
+        set_session(request, response, token_for(user_of(present)))
 
 
 def token_for(user: BackofficeUser) -> str:

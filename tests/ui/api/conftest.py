@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
 from include.companies.services import create_company
 from include.deals import services as deals
@@ -137,6 +138,12 @@ def give_task(company: Company, name: str, deal: str, executor: str, **more: Any
         task = core.give(work, Task(**values))
         company.tasks[name] = task.id
         return task.id
+
+
+def forget_guesses() -> None:
+    """Nobody has tried a password or a link yet."""
+    with transaction() as work:
+        work.session.execute(text("TRUNCATE login_attempt, known_place"))
 
 
 def case_of(deal_id: int) -> ProcessCase:

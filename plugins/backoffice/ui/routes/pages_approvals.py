@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.background import BackgroundTask
 
-from backoffice.auth_manager import address_of, tries
+from backoffice.auth_manager import address_of
 from backoffice.ui.addresses import decide_address
 from backoffice.ui.routes.pages_common import (
     ROOT,
@@ -28,6 +28,7 @@ from include.approvals import services
 from include.shared import clock
 from include.shared.errors import BackofficeError, Conflict, InvalidInput, NotFound
 from include.shared.work import reading, transaction
+from include.staff import attempts
 from include.staff.services import Viewer
 from include.workplace import approvals
 from include.workplace.approval_shapes import LinkPage
@@ -41,7 +42,6 @@ EMPTY = {
 }
 SAID = {"approve": "Согласовано", "reject": "Отклонено"}
 CHUNK = 64 * 1024
-GUESSES = "decide-link"  # the kind of guessing that is counted per address
 
 
 @router.get("/approvals")
@@ -138,13 +138,13 @@ def decide_file(request: Request, token: str) -> Response:
 
 def _read(request: Request, token: str) -> LinkPage:
     """Read a link; whoever guesses at links from one address is made to wait."""
-    key = (GUESSES, address_of(request))
-    tries.check(key)
+    sender = address_of(request)
+    attempts.check_links(sender)
     try:
         with reading() as session:
             return approvals.link_page(session, token, clock.now(session))
     except NotFound:
-        tries.failed(key)
+        attempts.wrong_link(sender)
         raise
 
 

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
-from backoffice.auth_manager import TooManyTries
 from backoffice.ui import security
 from backoffice.ui.routes.pages_common import ROOT, Form, NextAddress, page
 from backoffice.ui.security import maybe_viewer, public, staff
 from include.shared.errors import InvalidInput
+from include.staff.attempts import TooManyTries
 from include.staff.services import Viewer
 
 router = APIRouter()
@@ -39,7 +39,9 @@ def login(request: Request, form: Form) -> Response:
     except InvalidInput as error:
         return page(request, None, "login.html", status=422, next=target, login=name, error=str(error))
     except TooManyTries as error:
-        return page(request, None, "login.html", status=429, next=target, login=name, error=str(error))
+        refused = page(request, None, "login.html", status=429, next=target, login=name, error=str(error))
+        refused.headers["Retry-After"] = str(error.seconds)
+        return refused
     response = RedirectResponse(target, status_code=303)
     security.set_session(request, response, token)
     return response

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from backoffice.auth_manager import address_of, tries
+from backoffice.auth_manager import address_of
+from backoffice.ui import security
 from backoffice.ui.routes.pages_common import (
     ROOT,
     Errors,
@@ -26,7 +27,7 @@ from backoffice.ui.security import StaffViewer
 from include.shared import clock
 from include.shared.errors import BackofficeError, Forbidden, InvalidInput, NotFound
 from include.shared.work import reading, transaction
-from include.staff import absence, me
+from include.staff import absence, attempts, me
 from include.staff.services import Viewer
 from include.workplace import directory
 
@@ -57,21 +58,22 @@ def preferences(request: Request, viewer: StaffViewer, form: Form) -> Response:
 
 @router.post("/me/password")
 def password(request: Request, viewer: StaffViewer, form: Form) -> Response:
-    """Change the password; guessing the present one is slowed down as at the login."""
-    key = (viewer.login.lower(), address_of(request))
-    tries.check(key)
+    """Change the password and end the other sessions; guessing the present one is slowed down as at the login."""
+    counted = attempts.try_login(viewer.login, address_of(request))
     try:
         with transaction(viewer.actor) as work:
             me.change_password(
                 work, form.get("old_password", ""), form.get("new_password", ""), form.get("repeated", "")
             )
     except BackofficeError as error:
-        if isinstance(error, me.WrongPassword):
-            tries.failed(key)
+        if not isinstance(error, me.WrongPassword):
+            attempts.take_back(counted)
         known = {"old_password", "new_password", "repeated"}
         return _show(request, viewer, Errors.of(error, "password", known))
-    tries.forget(key)
-    return done(request, HERE, "Пароль изменён.")
+    attempts.right(counted)
+    answered = done(request, HERE, "Пароль изменён. На других устройствах войдите заново.")
+    security.renew_session(request, answered, viewer)
+    return answered
 
 
 @router.post("/me/absence")
