@@ -318,7 +318,8 @@ def _burst_rows(ours: Seen, plain: Seen) -> list[Row]:
     return [
         Row("Разом закрытые задачи → все следующие шаги", "шаг/с", rate, baseline_median=other,
             ratio=rate / other if other else None, target=f"≥ {number(BURST_TARGET)} × базы", met=met, note=note),
-        Row("  очередь обратных вызовов (callback), наибольшая", "строк", mine["backlog"], baseline_median=base.get("backlog"),
+        Row("  очередь обратных вызовов (callback), наибольшая", "строк", mine["backlog"],
+            baseline_median=base.get("backlog"),
             note=f"осталось, когда открылся последний шаг: {mine['backlog_at_end']:.0f}"),
         Row("  процессор dag-processor за это время и разбор очереди", "с", mine["parser_cpu"],
             baseline_median=base.get("parser_cpu")),
