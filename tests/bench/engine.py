@@ -206,6 +206,7 @@ def _slow(stand: Stand, seen: Seen, number: int, sizes: Sizes) -> None:
         return
     _fill(stand, seen, number)
     stand.settle_down(60 if number > DEAF_AT else 20)  # the second triggerer takes its share
+    stand.walk(3)
     commit = stand.database.commit_ms()
     seen.times[name] = stand.walk(sizes.samples)
     seen.notes[name] = f"запись {number_text(commit)} мс"

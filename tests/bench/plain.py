@@ -165,18 +165,20 @@ class Plain:
     def walk(self, number: int) -> list[float]:
         """Answer one step after another; returns the seconds until each run's next human step was parked."""
         took = []
-        for run, step in self._choose(number):
-            time.sleep(PARKED_FOR)
-            self._answer(run, step)
-            took.append(self._until_parked(run, _next(step)))
+        with psycopg.connect(self.airflow_url, autocommit=True) as eye:
+            for run, step in self._choose(number):
+                time.sleep(PARKED_FOR)
+                self._answer(run, step)
+                took.append(self._until_parked(eye, run, _next(step)))
         return took
 
     def begin(self, number: int) -> list[float]:
         """Start new runs one after another; returns the seconds until the first human step was parked."""
         took = []
-        for _ in range(number):
-            took.append(self._until_parked(self._trigger(), "t01"))
-            self._filled += 1
+        with psycopg.connect(self.airflow_url, autocommit=True) as eye:
+            for _ in range(number):
+                took.append(self._until_parked(eye, self._trigger(), "t01"))
+                self._filled += 1
         return took
 
     def burst(self, number: int) -> tuple[int, float, float]:
@@ -208,13 +210,12 @@ class Plain:
         answer = self._call("PATCH", path, {"chosen_options": ["Готово"], "params_input": {}})
         answer.raise_for_status()
 
-    def _until_parked(self, run: str, step: str) -> float:
+    def _until_parked(self, eye: psycopg.Connection[Any], run: str, step: str) -> float:
         begun = time.monotonic()
         query = "SELECT 1 FROM task_instance WHERE run_id = %s AND task_id = %s AND state = 'awaiting_input'"
-        with psycopg.connect(self.airflow_url, autocommit=True) as connection:
-            while connection.execute(query, [run, step]).fetchone() is None:
-                self._patient(begun, f"шаг {step} базы не открылся")
-                time.sleep(LOOK_EVERY)
+        while eye.execute(query, [run, step]).fetchone() is None:
+            self._patient(begun, f"шаг {step} базы не открылся")
+            time.sleep(LOOK_EVERY)
         return time.monotonic() - begun
 
     def _until(self, ready: Any, said: str, *, every: float, patience: float = PATIENCE) -> None:

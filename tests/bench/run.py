@@ -39,12 +39,22 @@ def main() -> int:
     report.write_json(LAST, reports)
     print(f"\nJSON: {LAST}")
     if os.environ.get("PUBLISH") == "yes":
-        report.write_json(report.PUBLISHED, reports)
-        report.publish()
-        print(f"Итоги записаны в {report.PAGE}")
+        _publish(chosen, reports)
     missed = [row.name for one in reports for row in one.rows if row.met is False]
     print(f"Не выполнено обещаний: {len(missed)}" + "".join(f"\n  - {name.strip()}" for name in missed))
+    if missed and not any(one.profile for one in reports):
+        print("Где время: make bench ONLY=burst PROFILE=1")
     return 1 if any(one.error for one in reports) else 0
+
+
+def _publish(chosen: dict[str, list[str]], reports: list[Report]) -> None:
+    """Write the page's results; a group measured in part must not replace its whole results."""
+    if set(chosen.get("engine", engine.PARTS)) != set(engine.PARTS):
+        print("Движок измерен не весь: его итоги на страницу не идут.")
+        reports = [one for one in reports if one.measure != TITLES["engine"]]
+    report.write_json(report.PUBLISHED, [one for one in reports if not one.error])
+    report.publish()
+    print(f"Итоги записаны в {report.PAGE}")
 
 
 def groups(only: list[str]) -> dict[str, list[str]]:

@@ -25,6 +25,7 @@ WALKABLE = tuple(f"t{n:02}" for n in range(1, 10))  # a task whose next step is 
 PEOPLE = 50
 AT_ONCE = 4
 LOOK_EVERY = 0.005
+PAUSE = 0.3
 PATIENCE = 600.0
 
 
@@ -130,8 +131,11 @@ class Stand:
 
     def rows(self, query: str, *values: Any, airflow: bool = False) -> list[tuple[Any, ...]]:
         """Read a database."""
-        with psycopg.connect(self.database.url("airflow" if airflow else "backoffice"), autocommit=True) as connection:
-            return connection.execute(query, values or None).fetchall()
+        with self._eye(airflow=airflow) as eye:
+            return eye.execute(query, values or None).fetchall()
+
+    def _eye(self, *, airflow: bool = False) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.database.url("airflow" if airflow else "backoffice"), autocommit=True)
 
     def waiting(self) -> int:
         """Count the cases whose task is open and whose step is a deferred task in Airflow."""
@@ -176,19 +180,22 @@ class Stand:
     def walk(self, number: int) -> list[float]:
         """Close one task after another; returns the seconds until each case's next waiting step was open."""
         took = []
-        for case, task, _ in self._choose(number):
-            took.append(self._close_and_wait(case, task))
-            time.sleep(0.3)
+        with self._eye() as eye:
+            for case, task, _ in self._choose(number):
+                self._close(task)
+                took.append(self._until_open(eye, case, task))
+                time.sleep(PAUSE)
         return took
 
     def begin(self, number: int) -> list[float]:
         """Let new cases enter one after another; returns the seconds until the first waiting step was open."""
         took = []
-        for n in range(number):
-            time.sleep(0.3)
-            case = self._enter(self.watcher.person_id, f"Новое {n}")
-            took.append(self._until_open(case, 0))
-            self._filled += 1
+        with self._eye() as eye:
+            for n in range(number):
+                case = self._enter(self.watcher.person_id, f"Новое {n}")
+                took.append(self._until_open(eye, case, 0))
+                self._filled += 1
+                time.sleep(PAUSE)
         return took
 
     def burst(self, number: int) -> tuple[int, float, float]:
@@ -209,16 +216,16 @@ class Stand:
         """Kill a program; returns the seconds from the kill until each of some cases, closed at once, went on."""
         assert self.installation is not None
         chosen = self._choose(cases)
+        last = self.rows("SELECT max(id) FROM task")[0][0]
         begun = time.monotonic()
         self.installation.kill(program)
         for _, task, _ in chosen:
             self._close(task)
         open_since: dict[int, float] = {}
-        with psycopg.connect(self.database.url("backoffice"), autocommit=True) as connection:
+        query = "SELECT DISTINCT case_id FROM task WHERE id > %s AND case_id = ANY(%s)"
+        with self._eye() as eye:
             while len(open_since) < len(chosen):
-                query = "SELECT DISTINCT case_id FROM task WHERE id > %s AND case_id = ANY(%s)"
-                newest = max(task for _, task, _ in chosen)
-                for (case,) in connection.execute(query, [newest, [c for c, _, _ in chosen]]):
+                for (case,) in eye.execute(query, [last, [c for c, _, _ in chosen]]):
                     open_since.setdefault(case, time.monotonic() - begun)
                 self._patient(begun, "после убийства дела не пошли дальше")
                 time.sleep(0.02)
@@ -238,17 +245,12 @@ class Stand:
         with transaction(self.watcher.actor) as work:
             tasks.close_task(work, self.watcher, task, {})
 
-    def _close_and_wait(self, case: int, task: int) -> float:
-        self._close(task)
-        return self._until_open(case, task)
-
-    def _until_open(self, case: int, after: int) -> float:
+    def _until_open(self, eye: psycopg.Connection[Any], case: int, after: int) -> float:
         begun = time.monotonic()
         query = "SELECT 1 FROM task WHERE case_id = %s AND state = 'open' AND id > %s"
-        with psycopg.connect(self.database.url("backoffice"), autocommit=True) as connection:
-            while connection.execute(query, [case, after]).fetchone() is None:
-                self._patient(begun, f"следующий шаг дела {case} не открылся")
-                time.sleep(LOOK_EVERY)
+        while eye.execute(query, [case, after]).fetchone() is None:
+            self._patient(begun, f"следующий шаг дела {case} не открылся")
+            time.sleep(LOOK_EVERY)
         return time.monotonic() - begun
 
     def _until(self, ready: Any, said: str, *, every: float, patience: float = PATIENCE) -> None:
