@@ -229,6 +229,7 @@ def main(arguments: Sequence[str]) -> int:
     commands.add_parser("restore").add_argument("--from", dest="source", default="")
     commands.add_parser("doctor").add_argument("--json", action="store_true")
     commands.add_parser("nudge").add_argument("act", choices=("install", "remove", "check"))
+    commands.add_parser("retention").add_argument("act", choices=("run", "dry"))
     supervise = commands.add_parser("supervise")
     supervise.add_argument("--parent", type=int)
     supervise.add_argument("--throw-away", action="store_true")
@@ -245,6 +246,8 @@ def main(arguments: Sequence[str]) -> int:
             backup(installation, chosen.to, chosen.keep)
         elif chosen.name == "restore":
             restore(installation, chosen.source)
+        elif chosen.name == "retention":
+            say(installation.command("backoffice.retention", chosen.act).strip())
         elif chosen.name == "nudge":
             say(installation.command("backoffice.nudge", chosen.act).strip())
         else:

@@ -167,18 +167,26 @@ def _of_nobody(moments: Cutoffs, batch: int, pass_id: int | None, *, dry: bool) 
         moment = (moments.machine if code == "retention_events_days" else moments.business)[code]
         if moment is None:
             continue
-        limit = None if dry else batch  # what only counts takes nothing away, so it would meet the same rows again
-        while True:
+        values = {"before": moment, "limit": batch}
+        if dry:
+            yield Counter({code: _count_nobodys(query, values)})
+            continue
+        gone = batch
+        while gone == batch:
             with transaction(RETENTION) as work:
-                with work.session.begin_nested() as attempt:
-                    gone = _delete(work.session, query, {"before": moment, "limit": limit})
-                    if dry:
-                        attempt.rollback()
-                if not dry:
-                    _add(work.session, pass_id, {code: gone})
+                gone = _delete(work.session, query, values)
+                _add(work.session, pass_id, {code: gone})
             yield Counter({code: gone})
-            if dry or gone < batch:
-                break
+
+
+def _count_nobodys(query: str, values: Mapping[str, Any]) -> int:
+    """Remove batch by batch and take it all back: what has been counted is out of the way of the next batch."""
+    counted = 0
+    with transaction(RETENTION) as work, work.session.begin_nested() as attempt:
+        while gone := _delete(work.session, query, values):
+            counted += gone
+        attempt.rollback()
+    return counted
 
 
 def _delete(session: Session, query: str, values: Mapping[str, Any]) -> int:

@@ -9,17 +9,22 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from airflow.configuration import conf
+from airflow.jobs.job import Job
 from airflow.models.dag import DagModel, DagTag
 from airflow.models.dagbag import DBDagBag
 from airflow.models.dagrun import DagRun
+from airflow.models.log import Log
 from airflow.models.taskinstance import TaskInstance
+from airflow.models.trigger import Trigger
 from airflow.serialization.enums import Encoding
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
-from sqlalchemy import and_, select, true, tuple_, update
+from sqlalchemy import and_, delete, exists, func, select, true, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from include.process.scheme import PROCESS_TAG, RUN_PREFIX, scheme_body
@@ -211,3 +216,75 @@ def set_note(dag_id: str, run_id: str, text: str) -> None:
         run = session.scalars(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).first()
         if run is not None and run.note != text:
             run.note = text
+
+
+# --- retention (docs/adr/0009-backup.md) -----------------------------------------------------------
+
+FINISHED_RUNS = (DagRunState.SUCCESS, DagRunState.FAILED)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that ended, by its number in Airflow's table."""
+
+    id: int
+    dag_id: str
+    run_id: str
+
+
+def finished_runs(before: datetime, after_id: int, limit: int) -> list[FinishedRun]:
+    """Return runs that ended before the moment, by id after ``after_id``.
+
+    The newest scheduled one of a DAG is not among them: from it Airflow computes the next.
+    """
+    newest = select(func.max(DagRun.id)).where(DagRun.run_type == DagRunType.SCHEDULED).group_by(DagRun.dag_id)
+    with create_session() as session:
+        rows = session.execute(
+            select(DagRun.id, DagRun.dag_id, DagRun.run_id)
+            .where(DagRun.id > after_id, DagRun.state.in_(FINISHED_RUNS), DagRun.end_date < before)
+            .where(DagRun.id.not_in(newest))
+            .order_by(DagRun.id)
+            .limit(limit)
+        ).all()
+        return [FinishedRun(*row) for row in rows]
+
+
+def delete_runs(runs: Iterable[FinishedRun], before: datetime) -> list[FinishedRun]:
+    """Delete finished runs with all that hangs on them in one transaction; returns those that went.
+
+    The state is asked again in the deletion itself: a run that ops cleared a moment ago is running and stays.
+    """
+    known = {one.id: one for one in runs}
+    with create_session() as session:
+        gone = session.scalars(
+            delete(DagRun)
+            .where(DagRun.id.in_(known), DagRun.state.in_(FINISHED_RUNS), DagRun.end_date < before)
+            .returning(DagRun.id)
+            .execution_options(synchronize_session=False)
+        ).all()
+        return [known[one] for one in gone]
+
+
+def delete_journal(before: datetime, limit: int | None, *, dry: bool = False) -> int:
+    """Delete a batch of Airflow's action log (not of runs that are still there) and of the jobs that ended."""
+    of_run = exists().where(DagRun.dag_id == Log.dag_id, DagRun.run_id == Log.run_id)
+    held = exists().where(Trigger.triggerer_id == Job.id)
+    logs = select(Log.id).where(Log.dttm < before, ~of_run).order_by(Log.id).limit(limit)
+    jobs = select(Job.id).where(Job.end_date < before, ~held).order_by(Job.id).limit(limit)
+    with create_session() as session:
+        gone = 0
+        for table, rows in ((Log, logs), (Job, jobs)):
+            if dry:
+                gone += session.execute(select(func.count()).select_from(rows.subquery())).scalar_one()
+            else:
+                act = delete(table).where(table.__table__.c.id.in_(rows))
+                gone += session.execute(act.execution_options(synchronize_session=False)).rowcount  # type: ignore[attr-defined]
+        return gone
+
+
+def log_folders() -> tuple[Path, Path]:
+    """Return where the logs of steps and of the reading of DAG files lie on this machine."""
+    return (
+        Path(conf.get_mandatory_value("logging", "base_log_folder")),
+        Path(conf.get_mandatory_value("logging", "dag_processor_child_process_log_directory")),
+    )

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 from uuid import uuid4
@@ -22,6 +24,7 @@ from include.installation.places import Places
 VARIABLE = "BACKOFFICE_FILES"
 INCOMING = "incoming"
 _HASH = re.compile(r"[0-9a-f]{64}")
+_FOLDER = re.compile(r"[0-9a-f]{2}")
 
 
 def place() -> str:
@@ -66,6 +69,46 @@ class ObjectStorage:
     def exists(self, content_hash: str) -> bool:
         """Say whether there is a content of this hash."""
         return bool(_below(ObjectStoragePath(self.address), content_hash).exists())
+
+    def stored(self) -> Iterator[tuple[str, datetime]]:
+        """Walk over all contents: hash and when it was (last) put here."""
+        root = ObjectStoragePath(self.address)
+        for folder in root.iterdir() if root.exists() else ():
+            if _FOLDER.fullmatch(folder.name) is None or not folder.is_dir():
+                continue
+            for path in folder.iterdir():
+                if _HASH.fullmatch(folder.name + path.name) is not None:
+                    yield folder.name + path.name, _changed(path)
+
+    def remove(self, content_hash: str, before: datetime) -> bool:
+        """Remove a content that was put here before the moment; False when it was put here anew meanwhile.
+
+        It is taken aside first and looked at there: between a look and a removal an upload could have renewed it.
+        """
+        root = ObjectStoragePath(self.address)
+        target, aside = _below(root, content_hash), root / INCOMING / uuid4().hex
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            aside.fs.mv(target.path, aside.path)
+        except FileNotFoundError:
+            return False
+        if _changed(aside) >= before:
+            aside.fs.mv(aside.path, target.path)
+            return False
+        aside.unlink()
+        return True
+
+    def clear_incoming(self, before: datetime) -> int:
+        """Remove what crashed uploads left half-written."""
+        root = ObjectStoragePath(self.address) / INCOMING
+        old = [one for one in root.iterdir() if _changed(one) < before] if root.exists() else []
+        for one in old:
+            one.unlink()
+        return len(old)
+
+
+def _changed(path: ObjectStoragePath) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 def _below(root: ObjectStoragePath, content_hash: str) -> ObjectStoragePath:

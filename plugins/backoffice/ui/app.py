@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 HERE = Path(__file__).resolve().parent
 VENDOR = Path(starlette_admin.__file__).resolve().parent / "static"
 PAGES = "backoffice.ui.routes.pages"
-LOOPS = ("backoffice.relay", "backoffice.reconciler")
+LOOPS = ("backoffice.relay", "backoffice.reconciler", "backoffice.retention")
 LONGEST_PAUSE_SECONDS = 30.0
 API_ROUTERS = (
     api_session,

@@ -3,7 +3,10 @@
 -- Called by include/process/reading.py: violations (doctor and tests).
 WITH clock AS (
     SELECT CAST(:now AS timestamptz) - make_interval(secs => CAST(:grace AS double precision)) AS due,
-           CAST(:machine_now AS timestamptz) - make_interval(secs => CAST(:grace AS double precision)) AS machine_due
+           CAST(:machine_now AS timestamptz) - make_interval(secs => CAST(:grace AS double precision)) AS machine_due,
+           -- events of deals that closed before this moment may be gone (retention)
+           CAST(:now AS timestamptz) - make_interval(days => least(nullif(coalesce(
+               (SELECT CAST(value AS int) FROM setting WHERE code = 'retention_events_days'), 180), 0), 36500)) AS events_from
 ), found AS (
 
 SELECT 'instance_without_wait' AS kind, instance.case_id,
@@ -127,7 +130,8 @@ UNION ALL
 SELECT 'visit_without_event', deal.case_id, 'о пребывании ' || visit.id || ' нет события'
 FROM stage_visit visit
 JOIN deal ON deal.id = visit.deal_id
-WHERE NOT EXISTS (
+CROSS JOIN clock
+WHERE coalesce(deal.closed_at >= clock.events_from, true) AND NOT EXISTS (
     SELECT FROM outbox_event event
     WHERE event.case_id = deal.case_id AND event.kind = 'stage_entered' AND event.visit = 'visit-' || visit.id)
 
