@@ -28,6 +28,11 @@ DEAF_AT = 500
 FSYNC_MS = 5
 STEP_TARGET, GROWTH_TARGET, BURST_TARGET = 1.5, 1.5, 15.0
 MEMORY_TARGET, CPU_TARGET = 30.0, 25.0
+CPU_ROWS = {
+    "burst_drained": "шаг, закрытый вместе с другими",
+    "walk_many": "шаг, закрытый отдельно",
+    "fill": "новое дело до первого ожидания",
+}
 HOLDS_NO_WAITS = ("postgres", "scheduler", "api-server", "dag-processor")
 KILLED = ("triggerer", "scheduler", "engine")
 DEAF_TARGETS = {500: 8.0, 5000: 20.0}
@@ -146,9 +151,13 @@ def _many(stand: Stand, seen: Seen, parts: set[str], sizes: Sizes) -> None:
 
 def _fill(side: Stand | Plain, seen: Seen, number: int) -> None:
     say(f"{side.title}: до {number} ждущих дел")
+    missing = number - side.filled
+    before = meters.cpu_seconds(side.pids())
     took = side.fill(number)
-    seen.numbers[f"fill_{number}"] = took
-    say(f"{side.title}: {number} ждут, {took:.0f} с")
+    if missing > 0:
+        seen.cpu["fill"] = _each(meters.spent(before, meters.cpu_seconds(side.pids())), missing)
+        seen.numbers["fill_rate"] = missing / took
+        say(f"{side.title}: {number} ждут, {took:.0f} с, {sum(seen.cpu['fill'].values()):.2f} с процессора на дело")
 
 
 def _steps(side: Stand | Plain, seen: Seen, name: str, sizes: Sizes) -> None:
@@ -329,11 +338,11 @@ def _burst_rows(ours: Seen, plain: Seen) -> list[Row]:
 
 def _cpu_rows(ours: Seen, plain: Seen) -> list[Row]:
     made = []
-    for key, said in (("burst_drained", "разом"), ("walk_many", "по одному")):
+    for key, said in CPU_ROWS.items():
         mine, base = ours.cpu.get(key), plain.cpu.get(key)
         if not mine:
             continue
-        made.append(_cpu_row(f"Процессор на шаг, {said}: все программы", sum(mine.values()), base, None))
+        made.append(_cpu_row(f"Процессор на {said}: все программы", sum(mine.values()), base, None))
         made += [_cpu_row(f"  {name}", value, base, name) for name, value in mine.items()]
     return made
 

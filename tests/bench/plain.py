@@ -74,7 +74,7 @@ class Plain:
         self.http = requests.Session()
         self.http.trust_env = False
         self.random = random.Random(20261122)
-        self._filled = 0
+        self.filled = 0
 
     def start(self) -> None:
         """Start database and programs."""
@@ -145,9 +145,9 @@ class Plain:
     def fill(self, number: int) -> float:
         """Start runs until ``number`` wait; returns the seconds it took."""
         begun = time.monotonic()
-        for _ in range(self._filled, number):
+        for _ in range(self.filled, number):
             self._trigger()
-        self._filled = max(self._filled, number)
+        self.filled = max(self.filled, number)
         self._until(lambda: self.waiting() >= number, "прогоны базы не встали в ожидание", every=0.5, patience=3600)
         return time.monotonic() - begun
 
@@ -178,7 +178,7 @@ class Plain:
         with psycopg.connect(self.airflow_url, autocommit=True) as eye:
             for _ in range(number):
                 took.append(self._until_parked(eye, self._trigger(), "t01"))
-                self._filled += 1
+                self.filled += 1
         return took
 
     def burst(self, number: int) -> tuple[int, float, float]:

@@ -49,7 +49,7 @@ class Stand:
         self.port = free_port()
         self.installation: Installation | None = None
         self.random = random.Random(20261122)
-        self._filled = 0
+        self.filled = 0
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -148,12 +148,12 @@ class Stand:
     def fill(self, number: int) -> float:
         """Let cases enter the stage until ``number`` wait; returns the seconds it took."""
         begun = time.monotonic()
-        missing = number - self._filled
+        missing = number - self.filled
         if missing > 0:
             people = [row[0] for row in self.rows("SELECT id FROM person ORDER BY id")]
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                list(pool.map(lambda n: self._enter(people[n % len(people)], f"Фон {n}"), range(self._filled, number)))
-            self._filled = number
+                list(pool.map(lambda n: self._enter(people[n % len(people)], f"Фон {n}"), range(self.filled, number)))
+            self.filled = number
         self._until(lambda: self.waiting() >= number, "дела не встали в ожидание", every=0.5, patience=3600)
         return time.monotonic() - begun
 
@@ -194,7 +194,7 @@ class Stand:
             for n in range(number):
                 case = self._enter(self.watcher.person_id, f"Новое {n}")
                 took.append(self._until_open(eye, case, 0))
-                self._filled += 1
+                self.filled += 1
                 time.sleep(PAUSE)
         return took
 
