@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from include.installation.errors import InstallationError
-from include.installation.places import Places
+from include.installation.places import PROJECT, Places
 
 POSTGRES = "postgres"
+ENGINE = "engine"
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,13 @@ AIRFLOW_PROGRAMS: dict[str, tuple[str, str | None, tuple[str, ...]]] = {
     "api-server": ("сервер страниц и API", None, _airflow("api-server")),
     "scheduler": ("планировщик", "SchedulerJob", _airflow("scheduler", "--skip-serve-logs")),
     "dag-processor": ("чтение процессов", "DagProcessorJob", _airflow("dag-processor")),
-    "triggerer": ("ожидания", "TriggererJob", _airflow("triggerer", "--skip-serve-logs")),
+    ENGINE: ("двигатель процессов", None, (sys.executable, "-m", "backoffice.engine")),
+    "triggerer": ("ожидания операторов Airflow", "TriggererJob", _airflow("triggerer", "--skip-serve-logs")),
 }
 
 
 #: What a plain REPLICAS=2 doubles: one dag-processor reads all files, a second would only read them again.
-REPLICATED = ("api-server", "scheduler", "triggerer")
+REPLICATED = ("api-server", "scheduler", ENGINE, "triggerer")
 MOST_REPLICAS = 9
 
 
@@ -70,6 +73,11 @@ def replicas(text: str | None) -> dict[str, int]:
             raise InstallationError(msg)
         counts |= dict.fromkeys([name] if named else REPLICATED, int(number))
     return counts
+
+
+def _path_of(kind: str) -> dict[str, str]:
+    """Airflow's own programs add plugins/ to their path themselves, ours is told."""
+    return {"PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "plugins")])} if kind == ENGINE else {}
 
 
 def program_table(
@@ -102,7 +110,7 @@ def program_table(
                     replica=replica,
                     job_type=job_type,
                     door=door,
-                    extra_environment={"BACKOFFICE_REPLICA": str(replica)},
+                    extra_environment={"BACKOFFICE_REPLICA": str(replica), **_path_of(kind)},
                 )
             )
     return table

@@ -78,9 +78,9 @@ def _triggers(connection: Connection, capacity: int) -> Iterator[Finding]:
     row = one(
         connection,
         """
-        select (select count(*) from trigger) as held,
+        select (select count(*) from trigger where queue is distinct from 'backoffice') as held,
                (select count(*) from trigger
-                 where created_date < now() - interval '60 seconds'
+                 where created_date < now() - interval '60 seconds' and queue is distinct from 'backoffice'
                    and (triggerer_id is null or triggerer_id not in (select id from job
                         where job_type = 'TriggererJob' and end_date is null))) as unassigned,
                (select count(*) from job where job_type = 'TriggererJob' and end_date is null

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -26,8 +26,7 @@ from include.process.rules import unmet
 from include.process.scheme import HUMAN_WORDS, REPEAT_PREFIX, repeat_setting
 from include.process.step import Answer, Done, Fail, Skip, StepContext, Stop, Wait
 from include.process.words import WORDS
-from include.shared import clock, settings
-from include.shared.db import query_text
+from include.shared import settings
 from include.shared.errors import BackofficeError
 from include.shared.work import PROCESS, Work, jsonable, reading, transaction
 from include.staff.models import Person
@@ -118,11 +117,10 @@ def rename_run(process: str, run_id: str, event_id: int) -> str:
     return renamed
 
 
-def look(process: str, run_id: str, step: str, spec: Mapping[str, Any], *, arrives: bool = True) -> Look:
+def look(process: str, run_id: str, step: str, spec: Mapping[str, Any]) -> Look:
     """Do whatever the step has to do now and say how it stands; idempotent.
 
-    ``arrives`` is false when a trigger that has looked before looks again: only one that has just begun may take up
-    a step that ops have marked (after a clear), the dying trigger of the marked step may not.
+    Only a step that waits in Airflow now may be looked at: one that ops have marked and cleared again is taken up.
     """
     with transaction(PROCESS) as work:
         unchanged = _unchanged(work, process, run_id, step, spec)
@@ -135,8 +133,6 @@ def look(process: str, run_id: str, step: str, spec: Mapping[str, Any], *, arriv
         row = steps.get(step)
         if row is not None and row.state in lifecycle.FINAL_STATES:
             return _final(case, row)
-        if row is not None and row.state == "marked" and not arrives:
-            return Look("waiting", case.key, case.id, None, work.now)
         refused = _refusal(work, instance, steps, step, spec) if row is None or row.state != "waiting" else None
         if row is None:
             row = steps[step] = _new_row(work, instance, step, spec)
@@ -236,11 +232,6 @@ def end_run(process: str, run_id: str, reason: str) -> None:
         work.lock_case(instance.case_id)
         work.session.refresh(instance)
         lifecycle.end_instance(work, instance, reason, withdraw=BY_ADMINISTRATOR)
-
-
-def stale_cases(session: Session) -> list[str]:
-    """Return keys of cases with a wait that has not seen the last change, or whose moment has come: look again."""
-    return list(session.scalars(text(query_text("process/stale_cases")), {"now": clock.now(session)}))
 
 
 def _case_of(work: Work, event: OutboxEvent) -> ProcessCase:

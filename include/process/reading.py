@@ -1,11 +1,14 @@
-"""What the reconciler and the virtual clock read about instances; set-based, no writes."""
+"""What the hub, the reconciler and the virtual clock read about instances; set-based, no writes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
+from include.process.models import ProcessInstance, StepState
 from include.shared import clock
 from include.shared.db import query_text
 from include.shared.work import reading
@@ -37,12 +40,47 @@ def recently_ended() -> list[tuple[str, str, str]]:
         return [(process, run_id, reason) for process, run_id, reason in rows]
 
 
+def runs_of_cases(keys: Iterable[str]) -> list[tuple[str, str]]:
+    """Return ``(process, run id)`` of the runs that a change of these cases may concern."""
+    with reading() as session:
+        asked = {"keys": list(keys), "now": clock.now(session)}
+        rows = session.execute(text(query_text("process/runs_of_cases")), asked).all()
+        return [(process, run_id) for process, run_id in rows]
+
+
+def stale_runs() -> list[tuple[str, str]]:
+    """Return the runs with a wait that has not seen the last change, or whose moment has come: look again."""
+    with reading() as session:
+        rows = session.execute(text(query_text("process/stale_runs")), {"now": clock.now(session)}).all()
+        return [(process, run_id) for process, run_id in rows]
+
+
+def due_runs() -> tuple[list[tuple[str, str]], datetime | None, datetime]:
+    """Return the runs whose moment has come, the next moment of any wait (None: there is none) and the time now."""
+    with reading() as session:
+        now = clock.now(session)
+        rows = session.execute(text(query_text("process/due_runs")), {"now": now}).all()
+        ahead = select(func.min(StepState.moment)).where(StepState.state == "waiting", StepState.moment > now)
+        return [(process, run_id) for process, run_id in rows], session.scalar(ahead), now
+
+
+def waiting_steps() -> set[tuple[str, str, str]]:
+    """Return ``(process, run id, step)`` of all waits."""
+    with reading() as session:
+        rows = session.execute(
+            select(ProcessInstance.process, ProcessInstance.run_id, StepState.step)
+            .join(StepState, StepState.instance_id == ProcessInstance.id)
+            .where(StepState.state == "waiting")
+        ).all()
+        return {(process, run_id, step) for process, run_id, step in rows}
+
+
 @dataclass(frozen=True)
 class Restlessness:
     """What keeps the business side from being quiet."""
 
     pending_events: int
-    stale_cases: int
+    stale_runs: int
     steps: dict[tuple[str, str], dict[str, str]]  # (process, run) → step → state
     upstream: dict[tuple[str, str], dict[str, list[str]]]
 
@@ -52,7 +90,7 @@ def restlessness(runs: list[tuple[str, str]]) -> Restlessness:
     with reading() as session:
         now = clock.now(session)
         pending = session.scalar(text("SELECT count(*) FROM outbox_event WHERE state = 'pending'")) or 0
-        stale = len(session.execute(text(query_text("process/stale_cases")), {"now": now}).all())
+        stale = len(session.execute(text(query_text("process/stale_runs")), {"now": now}).all())
         rows = session.execute(
             text(query_text("process/steps_of_runs")),
             {"processes": [process for process, _ in runs], "run_ids": [run_id for _, run_id in runs]},

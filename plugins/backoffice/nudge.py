@@ -1,8 +1,9 @@
-"""The nudge: a finished step makes its run the next one that the scheduler examines (docs/adr/0003).
+"""The nudge: Airflow's database says when a step begins to wait and when one has ended (docs/adr/0003, 0011).
 
-A trigger in Airflow's database only sends a notification; the relay hears it and updates that one ``dag_run`` row
-in its own short transaction (inside the trigger it could deadlock with the scheduler). Without it everything works,
-slower. Use: ``python -m backoffice.nudge install | remove | check``.
+Two triggers in Airflow's database: one only sends a notification, which the hub hears – it looks at a step that waits
+and makes the run of a finished one the next that the scheduler examines, in its own short transaction (inside the
+trigger it could deadlock with the scheduler); the other keeps our waits away from triggerers. Without them everything
+works, slower. Use: ``python -m backoffice.nudge install | remove | check``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import sys
 import psycopg
 
 CHANNEL = "backoffice_nudge"
+#: Triggers of this queue are taken by no triggerer: the hub ends their steps from outside (docs/adr/0011).
+QUEUE = "backoffice"
+CLASS_PATH = "backoffice.triggers.steps.StepTrigger"
 INSTALL = f"""
 CREATE OR REPLACE FUNCTION backoffice_nudge() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -22,14 +26,29 @@ END $$;
 DROP TRIGGER IF EXISTS backoffice_nudge ON task_instance;
 CREATE TRIGGER backoffice_nudge AFTER UPDATE OF state ON task_instance FOR EACH ROW
 WHEN (NEW.state IS DISTINCT FROM OLD.state
-      AND NEW.state IN ('success', 'failed', 'skipped', 'upstream_failed', 'removed'))
+      AND NEW.state IN ('deferred', 'success', 'failed', 'skipped', 'upstream_failed', 'removed'))
 EXECUTE FUNCTION backoffice_nudge();
+CREATE OR REPLACE FUNCTION backoffice_keep_apart() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.queue := '{QUEUE}';
+    RETURN NEW;
+END $$;
+DROP TRIGGER IF EXISTS backoffice_keep_apart ON trigger;
+CREATE TRIGGER backoffice_keep_apart BEFORE INSERT ON trigger FOR EACH ROW
+WHEN (NEW.classpath = '{CLASS_PATH}')
+EXECUTE FUNCTION backoffice_keep_apart();
 """
 REMOVE = """
 DROP TRIGGER IF EXISTS backoffice_nudge ON task_instance;
 DROP FUNCTION IF EXISTS backoffice_nudge();
+DROP TRIGGER IF EXISTS backoffice_keep_apart ON trigger;
+DROP FUNCTION IF EXISTS backoffice_keep_apart();
 """
-PRESENT = "SELECT count(*) FROM pg_trigger WHERE tgname = 'backoffice_nudge' AND tgrelid = 'task_instance'::regclass"
+PRESENT = """
+SELECT count(*) = 2 FROM pg_trigger
+ WHERE (tgname, tgrelid) IN (
+     ('backoffice_nudge', 'task_instance'::regclass), ('backoffice_keep_apart', 'trigger'::regclass))
+"""
 
 
 def airflow_libpq_url() -> str:
@@ -57,7 +76,7 @@ def present(url: str) -> bool:
     """Say whether the trigger is installed."""
     with psycopg.connect(url) as connection:
         row = connection.execute(PRESENT).fetchone()
-        return row is not None and row[0] > 0
+        return row is not None and bool(row[0])
 
 
 def main(arguments: list[str]) -> int:

@@ -71,8 +71,8 @@ def restless_because() -> str | None:
     business = restlessness(list(runs))
     if business.pending_events:
         return f"событий ждут передачи: {business.pending_events}"
-    if business.stale_cases:
-        return f"дел, где ожидания ещё не посмотрели на перемену: {business.stale_cases}"
+    if business.stale_runs:
+        return f"прогонов, где ожидания ещё не посмотрели на перемену: {business.stale_runs}"
     for key, run in runs.items():
         if run.state == "queued":
             return f"прогон {key} ещё не начат"

@@ -1,4 +1,4 @@
-"""The reconciler: meets what ops do in Airflow (clear, mark, delete a run), every 30 s and on a hint.
+"""The reconciler: meets what ops do in Airflow (clear, mark, delete a run), every 30 s.
 
 A step marked, failed or gone withdraws its task («снято администратором»); a deleted run ends its instance; a cleared
 step needs nothing here: it joins what it did before. It also puts the reason of an ended instance on its run as a note,
@@ -12,14 +12,10 @@ import logging
 import os
 import socket
 
-import psycopg
-
 from backoffice import airflow_api
-from backoffice.hub import CASE_KEY as RELAYED
-from backoffice.hub import RECONCILE_CHANNEL
+from backoffice.names import CASE_KEY as RELAYED
 from include.process import engine
 from include.process.reading import live_instances, recently_ended
-from include.shared.db import libpq_url
 from include.shared.heartbeat import beat
 
 log = logging.getLogger(__name__)
@@ -43,15 +39,10 @@ async def run_forever() -> None:
 
 
 async def _loop() -> None:
-    async with await psycopg.AsyncConnection.connect(
-        libpq_url(), autocommit=True, connect_timeout=5, application_name="backoffice-reconciler"
-    ) as connection:
-        await connection.execute(f"LISTEN {RECONCILE_CHANNEL}")
-        while True:
-            found = await asyncio.to_thread(reconcile)
-            await asyncio.to_thread(beat, "reconciler", f"{socket.gethostname()}:{os.getpid()}", {"mended": found})
-            async for _ in connection.notifies(timeout=EVERY, stop_after=1):
-                await asyncio.sleep(1.0)  # a clear of many steps hints many times: meet them in one round
+    while True:
+        found = await asyncio.to_thread(reconcile)
+        await asyncio.to_thread(beat, "reconciler", f"{socket.gethostname()}:{os.getpid()}", {"mended": found})
+        await asyncio.sleep(EVERY)
 
 
 def adopt_form_runs() -> None:

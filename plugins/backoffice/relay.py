@@ -1,6 +1,6 @@
-"""The relay: an outbox event becomes exactly one run of each listening process; and the nudge of the scheduler.
+"""The relay: an outbox event becomes exactly one run of each listening process.
 
-Runs in every API server at once: rows are taken with SKIP LOCKED, runs have deterministic ids, so that a relay that
+Runs in every engine at once: rows are taken with SKIP LOCKED, runs have deterministic ids, so that a relay that
 dies in the middle leaves nothing lost and nothing doubled. Order across relays is not promised and does not matter.
 """
 
@@ -20,7 +20,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as SQLTimeoutError
 from sqlalchemy.orm import Session
 
-from backoffice import airflow_api, nudge
+from backoffice import airflow_api
 from backoffice.declared import declared_listeners
 from include.process import engine
 from include.process.models import OutboxEvent
@@ -52,7 +52,6 @@ async def run_forever() -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_forever("события", lambda: _relay_loop(wake)))
         group.create_task(_forever("слушатель событий", lambda: _listen_for_events(wake)))
-        group.create_task(_forever("подталкивание", _nudge_loop))
 
 
 async def _forever(name: str, loop: Any) -> None:
@@ -161,13 +160,3 @@ def _postpone(event: OutboxEvent, error: Exception) -> None:
         return
     pause = min(FIRST_RETRY * 2 ** min(event.attempts - 1, 10), LONGEST_RETRY)
     event.next_try_at = clock.machine_now() + timedelta(seconds=pause)
-
-
-async def _nudge_loop() -> None:
-    async with await psycopg.AsyncConnection.connect(
-        nudge.airflow_libpq_url(), autocommit=True, connect_timeout=5, application_name="backoffice-nudge"
-    ) as connection:
-        await connection.execute(f"LISTEN {nudge.CHANNEL}")
-        async for message in connection.notifies():
-            said = json.loads(message.payload)
-            await asyncio.to_thread(airflow_api.examine_next, said["dag"], said["run"])

@@ -280,8 +280,8 @@ class Driver:
                 moved |= known.get(one) is None or seen.outcome != "waiting"
         return moved
 
-    def look(self, process: Process, instance: ProcessInstance, one: str, *, arrives: bool = True) -> engine.Look:
-        return engine.look(process.id, instance.run_id, one, process.specs[one], arrives=arrives)
+    def look(self, process: Process, instance: ProcessInstance, one: str) -> engine.Look:
+        return engine.look(process.id, instance.run_id, one, process.specs[one])
 
     # what there is now
 

@@ -415,24 +415,6 @@ def test_a_clear_begins_the_marked_work_anew(driver: Driver, marked: Process) ->
     assert driver.state(marked, "tell") == "done"
 
 
-def test_the_dying_trigger_of_a_marked_step_gives_nothing(driver: Driver, marked: Process) -> None:
-    """The withdrawal tells the case to look again, and the trigger of the marked step may still be alive."""
-    (instance,) = driver.instances(marked)
-    assert driver.look(marked, instance, "do", arrives=False).outcome == "waiting"
-    assert driver.tasks("open") == []
-    assert driver.state(marked, "do") == "marked"
-
-
-def test_a_step_cleared_while_its_mark_was_met_is_taken_up(driver: Driver, marked: Process) -> None:
-    """The reconciler sees it wait in Airflow and takes it up for the trigger that begun too early."""
-    (instance,) = driver.instances(marked)
-    engine.take_up_step(marked.id, instance.run_id, "do")
-    assert len(driver.tasks("open")) == 1
-    assert driver.look(marked, instance, "do", arrives=False).outcome == "waiting"
-    driver.close(driver.open_task())
-    assert driver.look(marked, instance, "do", arrives=False).outcome == "done"
-
-
 def test_clearing_what_is_done_repeats_nothing(driver: Driver) -> None:
     process = on_stage(QUOTE, {"tell": notice(), "do": task()})
     driver.move(driver.deal(process), QUOTE)

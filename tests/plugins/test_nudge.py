@@ -55,14 +55,14 @@ def test_command_line(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Команды: install, remove, check" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("state", ["success", "failed", "skipped", "upstream_failed", "removed"])
-def test_a_finished_step_names_its_run(address: str, run: str, state: str) -> None:
+@pytest.mark.parametrize("state", ["deferred", "success", "failed", "skipped", "upstream_failed", "removed"])
+def test_a_waiting_or_finished_step_names_its_run(address: str, run: str, state: str) -> None:
     nudge.install(address)
     said = heard(address, f"UPDATE task_instance SET state = '{state}' WHERE task_id = 'take'")
     assert said == [{"dag": "every_word", "run": run, "task": "take", "state": state}]
 
 
-@pytest.mark.parametrize("state", ["scheduled", "queued", "running", "deferred", "up_for_retry"])
+@pytest.mark.parametrize("state", ["scheduled", "queued", "running", "up_for_retry"])
 def test_a_step_on_its_way_says_nothing(address: str, run: str, state: str) -> None:
     nudge.install(address)
     assert heard(address, f"UPDATE task_instance SET state = '{state}' WHERE task_id = 'take'") == []
@@ -86,3 +86,14 @@ def test_a_long_run_id_fits_into_a_notification(address: str) -> None:
     nudge.install(address)
     airflow_api.create_run("every_word", "d" * 250)
     assert len(heard(address, "UPDATE task_instance SET state = 'success' WHERE task_id = 'take'")) == 1
+
+
+@pytest.mark.parametrize(("path", "queue"), [(nudge.CLASS_PATH, nudge.QUEUE), ("airflow.triggers.Other", None)])
+def test_our_waits_are_kept_away_from_triggerers(address: str, path: str, queue: str | None) -> None:
+    nudge.install(address)
+    with psycopg.connect(address) as connection:
+        made = connection.execute(
+            "INSERT INTO trigger (classpath, kwargs, created_date) VALUES (%s, '', now()) RETURNING queue", [path]
+        ).fetchone()
+        connection.rollback()
+    assert made == (queue,)

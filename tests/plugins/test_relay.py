@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
-from backoffice import airflow_api, nudge, relay
+from backoffice import airflow_api, relay
 from backoffice.airflow_api import Listener
 from include.process.scheme import scheme_body
 
@@ -287,7 +287,6 @@ def test_a_notification_starts_the_relay_at_once(
     airflow: FakeAirflow, business: Engine, event: Any, monkeypatch: pytest.MonkeyPatch, server: Any
 ) -> None:
     monkeypatch.setattr(relay, "IDLE_LOOK", 60.0)
-    monkeypatch.setattr(nudge, "airflow_libpq_url", lambda: server.airflow.replace("+psycopg2", ""))
 
     async def scenario() -> None:
         running = asyncio.create_task(relay.run_forever())
@@ -303,30 +302,3 @@ def test_a_notification_starts_the_relay_at_once(
         await asyncio.gather(running, return_exceptions=True)
 
     asyncio.run(scenario())
-
-
-def test_a_finished_step_nudges_its_run(
-    airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch, server: Any, airflow_database: str
-) -> None:
-    seen: list[tuple[str, str]] = []
-    monkeypatch.setattr(airflow_api, "examine_next", lambda dag, run: seen.append((dag, run)))
-    monkeypatch.setattr(nudge, "airflow_libpq_url", lambda: server.airflow.replace("+psycopg2", ""))
-
-    async def scenario() -> None:
-        running = asyncio.create_task(relay.run_forever())
-        await asyncio.sleep(1.0)
-
-        def say() -> None:
-            with psycopg.connect(server.airflow.replace("+psycopg2", ""), autocommit=True) as connection:
-                said = json.dumps({"dag": "goods", "run": "deal-1-visit-1", "task": "x", "state": "success"})
-                connection.execute("SELECT pg_notify(%s, %s)", (nudge.CHANNEL, said))
-
-        await asyncio.to_thread(say)
-        async with asyncio.timeout(20):
-            while not seen:
-                await asyncio.sleep(0.05)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-    asyncio.run(scenario())
-    assert seen == [("goods", "deal-1-visit-1")]

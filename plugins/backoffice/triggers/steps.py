@@ -1,24 +1,23 @@
-"""A step of a process lives here, in the triggerer's event loop, for as long as it waits.
+"""The stored form of a waiting step: a row in Airflow's table of triggers that no triggerer holds (docs/adr/0011).
 
-The class path and the keyword arguments are a stored format that must stay readable for months: never rename the
-class, never make an argument mandatory, never raise in ``__init__``.
+The hub ends the step from outside when its fact has come. The class path and the keyword arguments are a stored format
+that must stay readable for months: never rename the class, never make an argument mandatory, never raise in
+``__init__``.
 """
 
 from __future__ import annotations
 
-import json
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
-
-from backoffice.hub import Hub
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 CLASS_PATH = "backoffice.triggers.steps.StepTrigger"
 
 
 class StepTrigger(BaseTrigger):
-    """Looks at the step's fact whenever its case changes or its moment comes, and ends the task itself.
+    """Keeps what the step is; in a triggerer, which takes it only where the nudge is missing, it just stands by.
 
     :param spec: the step as its process declared it, JSON text
     """
@@ -33,20 +32,6 @@ class StepTrigger(BaseTrigger):
         return CLASS_PATH, {"spec": self.spec, **self.unknown}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield exactly one event: done, skipped (with the chain behind it going on or not), or failed."""
-        task = self.task_instance
-        if task is None:
-            return
-        look = await Hub.here().attend(task.dag_id, task.run_id, task.task_id, json.loads(self.spec))
-        if look.outcome == "done":
-            yield TaskSuccessEvent(xcoms={"return_value": look.result} if look.result else None)
-        elif look.outcome == "skipped":
-            self.log.info("Шаг пропущен: %s", look.reason)
-            yield TaskSkippedEvent()
-        else:
-            self.log.error("Шаг не выполнен: %s", look.reason)
-            yield TaskFailedEvent()
-
-    async def on_kill(self) -> None:
-        """Only ask the reconciler to look: this also runs at a take-over and after a clear (docs/adr/0001)."""
-        await Hub.here().hint_reconciler()
+        """Wait until the triggerer lets go: the hub ends the step and the row is gone."""
+        await asyncio.Event().wait()
+        yield TriggerEvent(None)  # type: ignore[no-untyped-call]

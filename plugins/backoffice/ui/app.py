@@ -1,14 +1,11 @@
-"""The app that Airflow mounts at ``/backoffice``: pages, JSON API, and the engine's loops of the API server."""
+"""The app that Airflow mounts at ``/backoffice``: pages and JSON API."""
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import importlib.util
 import logging
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -44,8 +41,6 @@ log = logging.getLogger(__name__)
 HERE = Path(__file__).resolve().parent
 VENDOR = Path(starlette_admin.__file__).resolve().parent / "static"
 PAGES = "backoffice.ui.routes.pages"
-LOOPS = ("backoffice.relay", "backoffice.reconciler", "backoffice.retention")
-LONGEST_PAUSE_SECONDS = 30.0
 API_ROUTERS = (
     api_session,
     api_staff,
@@ -62,9 +57,7 @@ API_ROUTERS = (
 
 def create_app() -> FastAPI:
     """Return a new app; the clock's routes exist only where the clock is virtual."""
-    app = FastAPI(
-        title="Бэк-офис", version="1.0", docs_url=None, redoc_url=None, openapi_url=None, lifespan=keep_engine_running
-    )
+    app = FastAPI(title="Бэк-офис", version="1.0", docs_url=None, redoc_url=None, openapi_url=None)
     errors.install(app)
     app.add_middleware(SafeHeaders)
     storage.install()
@@ -111,34 +104,6 @@ def _pages() -> ModuleType | None:
     if importlib.util.find_spec(PAGES) is None:
         return None
     return importlib.import_module(PAGES)
-
-
-@asynccontextmanager
-async def keep_engine_running(_app: FastAPI) -> AsyncIterator[None]:
-    """Run the relay and the reconciler beside the pages; a loop that dies is started again."""
-    loops = [asyncio.create_task(_keep_running(name), name=name) for name in LOOPS]
-    try:
-        yield
-    finally:
-        for one in loops:
-            one.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
-
-
-async def _keep_running(module: str) -> None:
-    pause = 1.0
-    while True:
-        begun = asyncio.get_running_loop().time()
-        try:
-            await importlib.import_module(module).run_forever()
-            log.error("%s ended by itself; starting it again", module)
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception("%s died; starting it again", module)
-        lived = asyncio.get_running_loop().time() - begun
-        pause = 1.0 if lived > 60 else min(pause * 2, LONGEST_PAUSE_SECONDS)
-        await asyncio.sleep(pause)
 
 
 class SafeHeaders:
