@@ -3,7 +3,7 @@
 Что делает
 1. Стирает пачками, каждая – одна транзакция: переданные события, уведомления и ссылки из писем оконченных дел, файлы
    обмена с 1С в `done/` и `failed/`, разобранные отказы.
-2. Просит сервер страниц убрать сторону Airflow – оконченные прогоны с журналами шагов, журнал действий, отметки
+2. Просит двигатель (engine) убрать сторону Airflow – оконченные прогоны с журналами шагов, журнал действий, отметки
    программ, содержимое файлов, которого не называет ни одно дело, – и ждёт, пока он закончит.
 
 Сроки – на странице настроек («Хранение: …», в днях, 0 – всегда). Журнал (audit) и факты дел не стираются никогда.
@@ -53,7 +53,7 @@ def retention_nightly() -> None:
 
     @task(task_display_name="Дождаться уборки Airflow")
     def wait(pass_id: int) -> dict[str, int]:
-        """Wait for the API server and say what the pass removed."""
+        """Wait for the engine and say what the pass removed."""
         from include.retention import services  # noqa: PLC0415 - nothing of ours is loaded at parse time
 
         done = services.wait_finished(pass_id)

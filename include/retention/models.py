@@ -11,7 +11,7 @@ from include.shared.db import Base, Id, Json, Moment
 
 
 class RetentionPass(Base):
-    """One pass; the worker removes our part, an API server (who alone may touch Airflow's database) the other."""
+    """One pass; the worker removes our part, the engine (workers may not touch Airflow's database) the other."""
 
     __tablename__ = "retention_pass"
     __table_args__ = (Index("ix_retention_pass_unfinished", "id", postgresql_where=text("finished_at IS NULL")),)

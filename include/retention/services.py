@@ -1,7 +1,7 @@
 """Use cases of retention: old rows of ended cases go in batches, each one transaction; live cases are not touched.
 
 A pass that dies is simply run again: what is gone is gone, the rest is found by the same questions. Airflow's side is
-done by an API server (``backoffice.retention``), which alone may touch Airflow's database; the pass is the hand-over.
+done by the engine (``backoffice.retention``), for workers may not touch Airflow's database; the pass is the hand-over.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from include.shared.work import Actor, reading, transaction
 
 BATCH = 500
 PASSES_KEPT = timedelta(days=400)
-AIRFLOW_LOCK = 1_031_078  # pg_advisory_lock: one API server at a time cleans Airflow's side
+AIRFLOW_LOCK = 1_031_078  # pg_advisory_lock: one engine at a time cleans Airflow's side
 RETENTION = Actor(kind="retention")
 
 #: Rows of ended cases, and rows that belong to no case.
@@ -67,7 +67,7 @@ OF_NOBODY = {
 
 
 class AirflowNotCleaned(BackofficeError):
-    """No API server has cleaned Airflow's side in time."""
+    """No engine has cleaned Airflow's side in time."""
 
 
 @dataclass(frozen=True)
@@ -200,12 +200,12 @@ def _add(session: Session, pass_id: int | None, counts: Mapping[str, int]) -> No
     row.removed = dict(Counter(row.removed) + Counter(counts))
 
 
-# --- Airflow's side (an API server) ---------------------------------------------------------------
+# --- Airflow's side (the engine) ------------------------------------------------------------------
 
 
 @contextmanager
 def taken() -> Iterator[int | None]:
-    """Give the oldest unfinished pass, for this API server alone; None when there is none or another one is at it."""
+    """Give the oldest unfinished pass, for this engine alone; None when there is none or another one is at it."""
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not connection.scalar(select(func.pg_try_advisory_lock(AIRFLOW_LOCK))):
             yield None
@@ -249,11 +249,11 @@ def finish(pass_id: int) -> None:
 
 
 def wait_finished(pass_id: int, *, seconds: float = 3600, step: float = 2) -> Pass:
-    """Wait until an API server has done Airflow's side; AirflowNotCleaned when none does."""
+    """Wait until an engine has done Airflow's side; AirflowNotCleaned when none does."""
     until = time.monotonic() + seconds
     while (found := seen(pass_id)).finished_at is None:
         if time.monotonic() > until:
-            msg = "Сервер страниц не убрал старые прогоны Airflow: смотрите logs/api-server.log (слово retention)."
+            msg = "Двигатель не убрал старые прогоны Airflow: смотрите logs/engine.log (слово retention)."
             raise AirflowNotCleaned(msg)
         time.sleep(step)
     return found

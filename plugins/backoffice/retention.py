@@ -1,7 +1,7 @@
 """Airflow's side of retention: finished runs of ended cases with their logs, its journal, contents that nobody names.
 
-Only an API server may touch Airflow's database, so the nightly process asks (a row of ``retention_pass``) and this loop
-does it, in batches; one that dies in the middle is taken up again. ``airflow db clean`` looks at dates only and would
+A worker may not touch Airflow's database, so the nightly process asks (a row of ``retention_pass``) and this part of the
+engine does it, in batches; one that dies in the middle is taken up again. ``airflow db clean`` looks at dates only and would
 take the runs of live cases. Use: ``python -m backoffice.retention run | dry``.
 """
 
@@ -41,7 +41,7 @@ async def run_forever() -> None:
 
 
 def work_off() -> Count | None:
-    """Clean Airflow's side for the oldest unfinished pass; None when nobody asks or another API server is at it."""
+    """Clean Airflow's side for the oldest unfinished pass; None when nobody asks or another engine is at it."""
     with services.taken() as pass_id:
         if pass_id is None:
             return None

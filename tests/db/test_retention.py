@@ -231,11 +231,11 @@ def test_killed_in_the_middle_it_goes_on(driver: Driver, monkeypatch: pytest.Mon
 
 def test_the_worker_waits_for_airflows_side(driver: Driver) -> None:
     pass_id = services.begin()
-    with pytest.raises(services.AirflowNotCleaned, match="api-server"):
+    with pytest.raises(services.AirflowNotCleaned, match="engine"):
         services.wait_finished(pass_id, seconds=0.05, step=0.01)
     with services.taken() as mine, services.taken() as others:
         assert mine == pass_id
-        assert others is None, "один сервер страниц за раз"
+        assert others is None, "один двигатель за раз"
     services.add(pass_id, {"retention_runs_days": 3})
     services.add(pass_id, {"retention_runs_days": 4})
     services.finish(pass_id)

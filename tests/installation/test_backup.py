@@ -160,7 +160,7 @@ def test_a_changed_byte_is_noticed_before_anything_is_touched(copy: Path, fresh:
         byte = file.read(1)
         file.seek(100)
         file.write(bytes([byte[0] ^ 1]))
-    with pytest.raises(InstallationError, match="повреждена, ничего не изменено.*sha256"):
+    with pytest.raises(InstallationError, match=r"повреждена, ничего не изменено.*sha256"):
         bring_back(fresh, copy)
     assert not fresh.places.postgres.exists()
     with pytest.raises(ProgramFailedError, match="не тот, что отправил сервер"):
@@ -179,7 +179,7 @@ def test_a_base_backup_is_compared_with_what_the_server_sent(copy: Path, harm: s
         (folder / "backup_manifest").write_text(text.replace('"Size": 3,', '"Size": 4,'), encoding="utf-8")
     else:
         (folder / "standby.signal").touch()
-    with pytest.raises(ProgramFailedError, match="WAL|список обрезан|standby.signal"):
+    with pytest.raises(ProgramFailedError, match=r"WAL|список обрезан|standby\.signal"):
         backup.verify_database(folder, manifest.describe(copy))
 
 
@@ -189,7 +189,7 @@ def test_a_missing_or_foreign_file_is_noticed(copy: Path, fresh: Installation, h
         (copy / "secrets" / "fernet_key").unlink()
     else:
         (copy / "postgres" / "standby.signal").touch()
-    with pytest.raises(InstallationError, match="нет файла secrets/fernet_key|лишний файл postgres/standby.signal"):
+    with pytest.raises(InstallationError, match=r"нет файла secrets/fernet_key|лишний файл postgres/standby\.signal"):
         bring_back(fresh, copy)
 
 
@@ -216,9 +216,9 @@ def test_an_interrupted_backup_is_none(
 def test_a_full_disk_is_said_before_the_work(
     source: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = namedtuple("usage", "total used free")  # noqa: PYI024 - shaped as shutil's own
+    usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _where: usage(10**9, 10**9 - 10**6, 10**6))
-    with pytest.raises(InstallationError, match="свободно 1 МБ.*make backup TO="):
+    with pytest.raises(InstallationError, match=r"свободно 1 МБ.*make backup TO="):
         backup.take(source, tmp_path / "to")
     assert list(tmp_path.iterdir()) == []
 
