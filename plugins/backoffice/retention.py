@@ -1,8 +1,8 @@
 """Airflow's side of retention: finished runs of ended cases with their logs, its journal, contents that nobody names.
 
-A worker may not touch Airflow's database, so the nightly process asks (a row of ``retention_pass``) and this part of the
-engine does it, in batches; one that dies in the middle is taken up again. ``airflow db clean`` looks at dates only and would
-take the runs of live cases. Use: ``python -m backoffice.retention run | dry``.
+A worker may not touch Airflow's database, so the nightly process asks (a row of ``retention_pass``) and this part of
+the engine does it, in batches; one that dies in the middle is taken up again. ``airflow db clean`` looks at dates only
+and would take the runs of live cases. Use: ``python -m backoffice.retention run | dry``.
 """
 
 from __future__ import annotations

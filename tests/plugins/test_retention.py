@@ -79,7 +79,8 @@ def case(
                 INSERT INTO process_scheme (process, digest, title, number, body)
                 VALUES (:dag, gen_random_uuid()::text, 'x', 1, '{}') RETURNING id
             ), deal AS (
-                INSERT INTO deal (case_id, title, search_key, funnel_code, stage_id, responsible_id, created_at, closed_at)
+                INSERT INTO deal
+                    (case_id, title, search_key, funnel_code, stage_id, responsible_id, created_at, closed_at)
                 SELECT made.id, 'x', 'x', 'f', stage.id, person.id, :old, :closed FROM made, stage, person
             )
             INSERT INTO process_instance (process, case_id, visit, run_id, scheme_id, state, started_at, ended_at)
