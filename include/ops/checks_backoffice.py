@@ -119,12 +119,16 @@ def _steps(connection: Connection) -> Iterator[Finding]:
     rows = connection.execute(
         """
         select s.state, count(*) as n, min(c.key) as example,
-               (array_agg('«' || s.title || '»: ' || coalesce(s.reason, 'без причины') order by s.ended_at desc))[1]
-                   as latest
+               (array_agg('«' || s.title || '»: ' || coalesce(s.reason, 'без причины')
+                          order by s.ended_at desc nulls last))[1] as latest
           from step_state s
           join process_instance i on i.id = s.instance_id and i.state = 'live'
           join process_case c on c.id = s.case_id
-         where s.state in ('failed', 'marked') group by s.state
+         where s.state in ('failed', 'marked')
+           -- one that has just been repeated is on its way
+           and not (s.retried_at is not null and s.ended_at is null
+                    and c.changed_at > clock_timestamp() - interval '2 minutes')
+         group by s.state
         """
     ).fetchall()
     said = {"failed": ("step_failed", "Шагов не выполнено"), "marked": ("step_marked", "Шагов отмечено вручную")}

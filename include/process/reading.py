@@ -24,6 +24,8 @@ class LiveInstance:
     event_pending: bool
     waiting_steps: list[str] = field(default_factory=list)
     marked_steps: list[str] = field(default_factory=list)  # marked by ops and not taken up again
+    failed_steps: list[str] = field(default_factory=list)
+    retried_steps: list[str] = field(default_factory=list)  # of the stuck ones: repeated, and not ended since
 
 
 def live_instances() -> list[LiveInstance]:

@@ -12,6 +12,7 @@ from include.companies.models import Company, Contact
 from include.deals import rights
 from include.deals.facts import deal_link
 from include.deals.models import Deal, DealField, Funnel, Stage, StageVisit
+from include.ops.failures import is_being_retried
 from include.process import buttons
 from include.process.models import ProcessCase, ProcessInstance, ProcessScheme, StepAim, StepState
 from include.shared.errors import NotFound
@@ -56,7 +57,7 @@ def deal_card(session: Session, viewer: Viewer, deal_id: int, now: datetime) -> 
     company = session.get(Company, deal.company_id) if deal.company_id else None
     contact = session.get(Contact, deal.contact_id) if deal.contact_id else None
     lines, before = history.of_case(session, case.id)
-    steps = _steps(runs, states, people)
+    steps = _steps(runs, states, people, may_retry=viewer.access in ("ops", "admin"))
     return DealCard(
         id=deal.id,
         case_id=case.id,
@@ -194,6 +195,8 @@ def _steps(
     runs: list[tuple[ProcessInstance, ProcessScheme]],
     states: dict[int, dict[str, StepState]],
     people: dict[int, str],
+    *,
+    may_retry: bool,
 ) -> list[StepRow]:
     steps = []
     for instance, scheme in runs:
@@ -203,14 +206,21 @@ def _steps(
         for step in [*declared, *(one for one in rows if one not in declared)]:
             row = rows.get(step)
             if row is not None:
-                steps.append(_step(instance, scheme, row, people))
+                steps.append(_step(instance, scheme, row, people, may_retry=may_retry))
             elif instance.state == "live" and instance.left_at is None:
                 steps.append(_ahead(instance, scheme, declared[step]))
     return steps
 
 
-def _step(instance: ProcessInstance, scheme: ProcessScheme, row: StepState, people: dict[int, str]) -> StepRow:
+def _step(
+    instance: ProcessInstance, scheme: ProcessScheme, row: StepState, people: dict[int, str], *, may_retry: bool
+) -> StepRow:
+    stuck = instance.state == "live" and row.state in ("failed", "marked")
+    retried = stuck and is_being_retried(row)
     return StepRow(
+        id=row.id,
+        may_retry=may_retry and stuck and not retried,
+        retried=retried,
         process=instance.process,
         process_title=scheme.title,
         visit=instance.visit,

@@ -20,6 +20,7 @@ from include.workplace.words import local_moment
 KINDS: Mapping[str, Literal["alarm", "approval"]] = {
     "Alarm": "alarm", "Repeat": "alarm", "Approval": "approval", "Rework": "approval",
 }  # fmt: skip
+WHO_MAY_RETRY = "повторить может администратор"
 WHO_MAY_MOVE = "его руководитель или администратор"
 
 
@@ -65,11 +66,7 @@ def _people_of(rows: Iterable[RowMapping], silent: Iterable[RowMapping]) -> set[
 
 def _of_step(row: RowMapping, people: dict[int, str], absent: dict[int, Away], zone: str, now: datetime) -> WaitLine:
     if row["state"] != "waiting":
-        text_ = f"Остановилось на шаге «{row['title']}»: {row['reason'] or 'без причины'}"
-        return WaitLine(
-            kind="failed", text=text_, waits_for=row["reason"] or "", process=row["process"], step=row["step"],
-            step_title=row["title"], task_id=row["task_id"],
-        )  # fmt: skip
+        return _stuck(row)
     on = [PersonRef(id=one, name=people.get(one, f"№ {one}")) for one in row["waits_on"] or []]
     is_task = row["word"] in HUMAN_WORDS
     until = row["moment"] or (row["due_at"] if is_task else None)
@@ -93,6 +90,22 @@ def _of_step(row: RowMapping, people: dict[int, str], absent: dict[int, Away], z
         text="; ".join(parts), waits_for=waits_for, on=on, until=until, overdue=overdue, comes_next=after,
         process=row["process"], step=row["step"], step_title=row["title"], task_id=row["task_id"],
         approval_id=row["approval_id"],
+    )  # fmt: skip
+
+
+def _stuck(row: RowMapping) -> WaitLine:
+    """Say why a case stands at a step, and who can have it repeated."""
+    kind: Literal["starting", "failed"]
+    if row["retried"]:
+        said = f"шаг «{row['title']}» повторяется"
+        kind, text_, waits_for = "starting", _sentence(said), said
+    else:
+        what = "отмечен в Airflow" if row["state"] == "marked" else "не выполнен"
+        waits_for = row["reason"] or "причина не записана"
+        kind, text_ = "failed", f"Шаг «{row['title']}» {what}: {waits_for} – {WHO_MAY_RETRY}"
+    return WaitLine(
+        kind=kind, text=text_, waits_for=waits_for, process=row["process"], step=row["step"],
+        step_title=row["title"], task_id=row["task_id"],
     )  # fmt: skip
 
 

@@ -371,6 +371,9 @@ class StepRow(Shape):
     task_id: int | None
     opened_at: datetime | None
     ended_at: datetime | None
+    id: int | None = None  # of a begun step
+    may_retry: bool = False  # it stands, its process goes on, and the viewer may have it repeated
+    retried: bool = False  # repeated, and not ended since
 
 
 class ProcessRow(Shape):

@@ -19,7 +19,7 @@ STEP_STATES = {
     "skipped": "не понадобилось",
     "stopped": "снято",
     "marked": "отмечено администратором",
-    "failed": "остановилось",
+    "failed": "не выполнено",
     "ahead": "впереди",
 }
 ACTORS = {"process": "Процесс", "integration": "Обмен данными", "system": "Система"}

@@ -6,7 +6,7 @@ Everything here runs inside the API server, against Airflow's own database, in s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +18,11 @@ from airflow.models.dag import DagModel, DagTag
 from airflow.models.dagbag import DBDagBag
 from airflow.models.dagrun import DagRun
 from airflow.models.log import Log
-from airflow.models.taskinstance import TaskInstance
+from airflow.models.taskinstance import TaskInstance, clear_task_instances
 from airflow.models.trigger import Trigger
 from airflow.serialization.enums import Encoding
 from airflow.utils.session import create_session
-from airflow.utils.state import DagRunState
+from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import and_, delete, exists, func, select, true, tuple_, update
 from sqlalchemy.exc import IntegrityError
@@ -31,6 +31,8 @@ from include.process.scheme import PROCESS_TAG, RUN_PREFIX, scheme_body
 
 FINAL_TASK_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 UNFINISHED_RUNS = (DagRunState.QUEUED, DagRunState.RUNNING)
+#: What could not begin because a step before it failed, or because ops stopped the run
+KEPT_FROM_BEGINNING = frozenset({"failed", "upstream_failed", "skipped"})
 FORM_TAG_PREFIX = "on:form:"
 _SCHEME_TAG = "scheme:"
 
@@ -173,6 +175,78 @@ def unfinished_runs() -> dict[tuple[str, str], RunState]:
             .where(DagRun.state.in_(UNFINISHED_RUNS), DagModel.is_paused.is_(False))
         ).all()
         return _with_tasks(session, runs)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What one look at all unfinished runs of processes tells: enough to know that most are as they should be."""
+
+    runs: frozenset[tuple[str, str]]
+    deferred: frozenset[tuple[str, str, str]]
+    failed: frozenset[tuple[str, str]]  # the unfinished runs that have a failed step
+
+
+def glance() -> Glance:
+    """Return the unfinished runs of processes, the steps that wait in a trigger, and where one failed."""
+    step = (TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id)
+    of_run = and_(DagRun.dag_id == TaskInstance.dag_id, DagRun.run_id == TaskInstance.run_id)
+    with create_session() as session:
+        runs = session.execute(
+            select(DagRun.dag_id, DagRun.run_id)
+            .join(DagTag, and_(DagTag.dag_id == DagRun.dag_id, DagTag.name == PROCESS_TAG))
+            .where(DagRun.state.in_(UNFINISHED_RUNS))
+        )
+        deferred = session.execute(select(*step).where(TaskInstance.state == TaskInstanceState.DEFERRED))
+        failed = session.execute(
+            select(TaskInstance.dag_id, TaskInstance.run_id)
+            .join(DagRun, of_run)
+            .where(TaskInstance.state == TaskInstanceState.FAILED, DagRun.state.in_(UNFINISHED_RUNS))
+        )
+        return Glance(
+            runs=frozenset((dag, run) for dag, run in runs),
+            deferred=frozenset((dag, run, task) for dag, run, task in deferred),
+            failed=frozenset((dag, run) for dag, run in failed),
+        )
+
+
+class CannotClear(Exception):
+    """A step cannot be cleared: its run or itself is gone, or it is on its way already; the sentence says which."""
+
+
+def clear_steps(dag_id: str, run_id: str, steps: Collection[str], finished: Collection[str]) -> list[str]:
+    """Clear these ended steps of a run and what could not begin behind them; a failed run runs again.
+
+    Steps behind them that have ended with us (``finished``) are left as they are. The run is locked: of two callers the
+    second finds the step on its way. Returns the cleared steps; CannotClear says why not.
+    """
+    with create_session() as session:
+        run = session.scalars(
+            select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id).with_for_update(of=DagRun)
+        ).first()
+        if run is None:
+            msg = f"Прогона {run_id} в Airflow больше нет: сверка закончит этот процесс сама."
+            raise CannotClear(msg)
+        dag = DBDagBag().get_latest_version_of_dag(dag_id, session=session)
+        found = select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
+        instances = {one.task_id: one for one in session.scalars(found)}
+        gone = [one for one in steps if one not in instances or dag is None or not dag.has_task(one)]
+        if gone or dag is None:
+            msg = f"Шага {', '.join(gone)} в процессе {dag_id} больше нет: верните его в файл процесса."
+            raise CannotClear(msg)
+        ended = [one for one in steps if instances[one].state in FINAL_TASK_STATES]
+        if not ended:
+            msg = "Шаг уже повторяется: подождите несколько секунд."
+            raise CannotClear(msg)
+        behind = {one for step in ended for one in dag.get_task(step).get_flat_relative_ids(upstream=False)}
+        waiting = [
+            one
+            for one in sorted(behind - set(ended) - set(finished))
+            if one in instances and instances[one].state in KEPT_FROM_BEGINNING
+        ]
+        chosen = [*ended, *waiting]
+        clear_task_instances([instances[one] for one in chosen], session, DagRunState.QUEUED)
+        run.last_scheduling_decision = None  # examined next, as after every clear
+        return chosen
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from backoffice import airflow_api, reconciler
-from backoffice.airflow_api import FormRun, RunState
+from backoffice.airflow_api import FormRun, Glance, RunState
+from include.ops import failures
 from include.process import engine
 from include.process.reading import LiveInstance
 
@@ -32,11 +33,23 @@ class World:
         pending: bool = False,
         waits: tuple[str, ...] = ("call",),
         marked: tuple[str, ...] = (),
+        failed: tuple[str, ...] = (),
+        retried: tuple[str, ...] = (),
     ) -> None:
-        self.live.append(LiveInstance(*KEY, age, pending, list(waits), list(marked)))
+        self.live.append(LiveInstance(*KEY, age, pending, list(waits), list(marked), list(failed), list(retried)))
 
     def run(self, state: str = "running", **tasks: str | None) -> None:
         self.runs[KEY] = RunState(*KEY, state, dict(tasks))
+
+    def glance(self) -> Glance:
+        """What one look at Airflow would tell of these runs."""
+        going_on = {key: run for key, run in self.runs.items() if run.state in ("queued", "running")}
+        steps = [(key, step, state) for key, run in self.runs.items() for step, state in run.tasks.items()]
+        return Glance(
+            runs=frozenset(going_on),
+            deferred=frozenset((*key, step) for key, step, state in steps if state == "deferred"),
+            failed=frozenset(key for key, _, state in steps if state == "failed" and key in going_on),
+        )
 
 
 @pytest.fixture
@@ -51,6 +64,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(
         airflow_api, "run_states", lambda keys: {key: made.runs[key] for key in keys if key in made.runs}
     )
+    monkeypatch.setattr(airflow_api, "glance", made.glance)
+    for name in ("record_failure", "record_failed_run", "settle_workers_step"):
+        monkeypatch.setattr(failures, name, lambda *said, name=name: made.did.append((name, *said)) or True)
     monkeypatch.setattr(airflow_api, "set_note", lambda *said: made.did.append(("note", *said)))
     monkeypatch.setattr(engine, "withdraw_step", lambda *said: made.did.append(("withdraw", *said)))
     monkeypatch.setattr(engine, "take_up_step", lambda *said: made.did.append(("take up", *said)))
@@ -123,11 +139,58 @@ def test_a_run_marked_as_success_ends_its_instance(world: World) -> None:
     assert world.did == [("end", *KEY, reconciler.RUN_MARKED)]
 
 
-def test_a_failed_run_keeps_its_instance_for_the_clear(world: World) -> None:
-    """A failed step stands on the card until somebody puts it right and clears it."""
-    world.instance(waits=())
-    world.run("failed", call="failed")
+def test_a_failed_run_keeps_its_instance_for_the_retry(world: World) -> None:
+    """A failed step stands on the card until somebody puts it right and repeats it."""
+    world.instance(waits=(), failed=("call",))
+    world.run("failed", call="failed", letter="upstream_failed")
     assert reconciler.reconcile() == 0
+    assert world.did == []
+
+
+@pytest.mark.parametrize("state", ["running", "failed"])
+def test_a_step_that_failed_unseen_is_made_to_stand(world: World, state: str) -> None:
+    """A worker's step that has used up its retries, or one whose trigger could not even begin."""
+    world.instance(waits=("late",) if state == "running" else ())
+    world.run(state, make="failed", late="deferred" if state == "running" else "skipped")
+    assert reconciler.reconcile() == 1
+    assert world.did == [("record_failure", *KEY, "make")]
+
+
+def test_a_run_stopped_between_two_steps_hides_no_case(world: World) -> None:
+    world.instance(waits=())
+    world.run("failed", call="success", letter="skipped")
+    assert reconciler.reconcile() == 1
+    assert world.did == [("record_failed_run", *KEY)]
+
+
+def test_a_repeated_step_that_failed_again_unseen_stands_again(world: World) -> None:
+    world.instance(waits=(), failed=("call",), retried=("call",))
+    world.run(call="failed")
+    reconciler.reconcile()
+    assert world.did == [("record_failure", *KEY, "call")]
+
+
+def test_a_repeated_step_on_its_way_is_left_alone(world: World) -> None:
+    world.instance(waits=(), failed=("call",), retried=("call",))
+    world.run("queued", call=None)
+    assert reconciler.reconcile() == 0
+
+
+def test_a_workers_step_that_succeeded_is_closed(world: World) -> None:
+    world.instance(waits=(), failed=("make",))
+    world.run(make="success", call="scheduled")
+    reconciler.reconcile()
+    assert world.did == [("settle_workers_step", *KEY, "make")]
+
+
+def test_what_is_as_it_should_be_is_not_looked_at_closer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """5,000 waiting cases cost one look at their runs, not one at each of their steps."""
+    asked: list[Any] = []
+    monkeypatch.setattr(airflow_api, "run_states", lambda keys: asked.extend(keys) or {})
+    world.instance()
+    world.run(call="deferred", letter=None)
+    assert reconciler.reconcile() == 0
+    assert asked == []
 
 
 def test_the_reason_of_an_end_becomes_a_note(world: World) -> None:

@@ -1,12 +1,12 @@
--- Waiting and stuck steps of the cases :cases, the most telling first: a person's task, another wait, a failed
--- step, an alarm. Called by include/workplace/lines.py (board, card, lists).
+-- Waiting and stuck steps of the cases :cases, the most telling first: a failed step (nothing may hide it), a person's
+-- task, another wait, an alarm. Called by include/workplace/lines.py (board, card, lists).
 SELECT
     step.id, step.case_id, step.step, step.word, step.title, step.state, step.reason, step.waits_for, step.waits_on,
     coalesce(step.moment, asked.due_at) AS moment, step.comes_next, step.task_id, step.approval_id,
-    instance.process, instance.visit,
+    instance.process, instance.visit, (step.retried_at IS NOT NULL AND step.ended_at IS NULL) AS retried,
     task.due_at, task.executor_id, task.state AS task_state, following.title AS next_stage,
     CASE
-        WHEN step.state <> 'waiting' THEN 2
+        WHEN step.state <> 'waiting' THEN -1
         WHEN step.word IN ('EmployeeTask', 'Confirm', 'FormRequest', 'Approval', 'Rework') THEN 0
         WHEN step.word IN ('Alarm', 'Repeat') THEN 3
         ELSE 1
