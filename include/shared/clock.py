@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, text
@@ -14,6 +15,7 @@ from include.shared.models import ClockOffset
 
 CLOCK_VARIABLE = "BACKOFFICE_CLOCK"
 ENVIRONMENT_VARIABLE = "BACKOFFICE_ENV"
+JUMP_VARIABLE = "BACKOFFICE_CLOCK_JUMP_FILE"
 CLOCK_CHANNEL = "backoffice_clock"
 
 
@@ -33,7 +35,21 @@ def is_virtual() -> bool:
 
 def machine_now() -> datetime:
     """Return the machine's own time (UTC): for lags and heartbeats, never for business moments."""
-    return datetime.now(UTC)
+    return datetime.now(UTC) + _jumped()
+
+
+def _jumped() -> timedelta:
+    """Say how wrong the fault tests have put the machine's clock: seconds in a file that every program reads.
+
+    Only on the virtual clock, which may be moved anyway; a real one never looks for the file.
+    """
+    path = os.environ.get(JUMP_VARIABLE)
+    if not path or not is_virtual():
+        return timedelta()
+    try:
+        return timedelta(seconds=int(Path(path).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        return timedelta()
 
 
 def now(session: Session) -> datetime:

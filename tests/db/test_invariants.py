@@ -36,6 +36,19 @@ PLANTED = {
     "visit_is_not_one": "UPDATE stage_visit SET left_at = now() WHERE deal_id = :deal",
     "visit_without_event": "UPDATE outbox_event SET visit = 'x' || visit WHERE case_id = :case",
     "move_without_audit": "UPDATE stage_visit SET from_stage_id = stage_id WHERE deal_id = :deal",
+    "visits_out_of_line": "UPDATE stage_visit SET left_at = '2020-01-01' WHERE deal_id = :deal AND from_stage_id IS NULL",
+    "event_without_instance": """
+        WITH made AS (
+            INSERT INTO outbox_event (kind, listen_key, case_id, visit, created_at, next_try_at, state)
+            SELECT 'stage_entered', event.listen_key, :case, called, event.created_at, event.created_at, 'done'
+            FROM (SELECT * FROM outbox_event WHERE case_id = :case ORDER BY id DESC LIMIT 1) event,
+                 unnest(ARRAY['visit-lost', 'visit-heard']) called)
+        INSERT INTO process_instance (process, case_id, visit, run_id, scheme_id, state, started_at)
+        SELECT process, :case, 'visit-heard', 'heard', scheme_id, 'ended', now()
+        FROM process_instance WHERE case_id = :case""",
+    "instance_outlived_its_visit": "UPDATE stage_visit SET left_at = now() WHERE deal_id = :deal",
+    "task_written_twice": """INSERT INTO audit (at, actor_kind, action, case_id, entity, entity_id, text)
+        SELECT now(), 'process', 'task.given', :case, 'task', max(id), 'x' FROM task""",
     "task_without_audit": "UPDATE task SET state = 'withdrawn' WHERE case_id = :case",
     "work_on_lost_deal": """UPDATE deal SET closed_at = '2030-01-01', stage_id = (
         SELECT id FROM stage WHERE kind = 'lost' AND funnel_code = 'goods') WHERE id = :deal""",

@@ -51,17 +51,23 @@ class Office:
         file: tuple[str, bytes] | None = None,
     ) -> Any:
         """Call the API as a person; an answer of another status than ``expect`` (0: any 2xx) fails the test."""
-        answer = self.http.request(
+        answer = self.request(who, method, path, body, headers, file)
+        fits = answer.status_code == expect if expect else answer.status_code < 300
+        assert fits, f"{who} {method} {path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json() if answer.content else None
+
+    def request(
+        self, who: str, method: str, path: str, body: Any, headers: Any, file: Any, *, timeout: float = 600
+    ) -> requests.Response:
+        """Ask the API as a person and return its answer, whatever it is."""
+        return self.http.request(
             method,
             f"{self.installation.base_url}{path if path.startswith('/api/v2') else '/backoffice/api' + path}",
             json=body,
             files={"file": file} if file is not None else None,
             headers={"authorization": f"Bearer {self.tokens[who]}", **(headers or {})},
-            timeout=600,
+            timeout=timeout,
         )
-        fits = answer.status_code == expect if expect else answer.status_code < 300
-        assert fits, f"{who} {method} {path}: {answer.status_code} {answer.text[:500]}"
-        return answer.json() if answer.content else None
 
     def now(self) -> datetime:
         """Return the office's virtual time."""
@@ -96,7 +102,7 @@ class Office:
     def claim(self) -> None:
         """Make this office's database the one that services called from here use."""
         os.environ["BACKOFFICE_DATABASE_URL"] = self.installation.backoffice_database_url
-        os.environ["BACKOFFICE_CLOCK"] = "virtual"
+        os.environ["BACKOFFICE_CLOCK"] = self.installation.clock
 
     def settle(self) -> None:
         """Make a small company: sales with Соколов over Иванова and Петров, a product manager, an accountant, ops."""
@@ -115,7 +121,7 @@ class Office:
                 person = admin.add_person(
                     work, last_name=name, first_name="Анна", middle_name="Павловна", department_id=department.id
                 )
-                admin.set_account(work, person.id, _login(name), PASSWORD, access)
+                admin.set_account(work, person.id, login_of(name), PASSWORD, access)
                 self.people[name] = person.id
             admin.set_head(work, top.id, self.people["Лемешев"])
             admin.set_head(work, sales.id, self.people["Соколов"])
@@ -130,7 +136,7 @@ class Office:
         for name in list(self.people):
             answer = self.http.post(
                 f"{self.installation.base_url}/backoffice/api/session",
-                json={"login": _login(name), "password": PASSWORD},
+                json={"login": login_of(name), "password": PASSWORD},
                 timeout=60,
             )
             assert answer.ok, answer.text
@@ -143,7 +149,8 @@ _LATIN = {
 }  # fmt: skip
 
 
-def _login(name: str) -> str:
+def login_of(name: str) -> str:
+    """Return the login of a person of the office."""
     return _LATIN.get(name, name)
 
 

@@ -146,6 +146,51 @@ HAVING count(visit.id) <> (
     WHERE audit.case_id = deal.case_id AND audit.action = 'deal.moved' AND audit.entity_id = deal.id)
 
 UNION ALL
+SELECT 'visits_out_of_line', line.case_id, 'пребывание ' || line.id || ' не продолжает прежнее: перевод потерян или удвоен'
+FROM (
+    SELECT visit.id, deal.case_id, visit.from_stage_id, visit.entered_at,
+           lag(visit.stage_id) OVER before AS stage_before, lag(visit.left_at) OVER before AS left_before
+    FROM stage_visit visit
+    JOIN deal ON deal.id = visit.deal_id
+    WINDOW before AS (PARTITION BY visit.deal_id ORDER BY visit.id)) line
+WHERE line.from_stage_id IS DISTINCT FROM line.stage_before OR line.left_before IS DISTINCT FROM
+      CASE WHEN line.stage_before IS NULL THEN NULL ELSE line.entered_at END
+
+UNION ALL
+-- whoever heard this key both before and after the event has heard the event itself; a day later nobody is asked any
+-- more, so that a process that was taken out of use for a while is not held against its cases for ever
+SELECT 'event_without_instance', event.case_id,
+       'событие ' || event.id || ' ' || event.listen_key || ' не начало процесс ' || heard.process
+FROM outbox_event event
+JOIN (
+    SELECT other.listen_key, instance.process, min(other.id) AS first, max(other.id) AS last
+    FROM clock
+    JOIN outbox_event other ON other.created_at > clock.machine_due - interval '1 day'
+    JOIN process_instance instance ON instance.case_id = other.case_id AND instance.visit = other.visit
+    GROUP BY other.listen_key, instance.process) heard
+  ON heard.listen_key = event.listen_key AND event.id BETWEEN heard.first AND heard.last
+WHERE event.state = 'done' AND NOT EXISTS (
+    SELECT FROM process_instance instance
+    WHERE instance.process = heard.process AND instance.case_id = event.case_id AND instance.visit = event.visit)
+
+UNION ALL
+SELECT 'instance_outlived_its_visit', instance.case_id,
+       'заход ' || instance.process || ' ' || instance.run_id || ' не заметил, что сделка ушла со стадии'
+FROM process_instance instance
+JOIN stage_visit visit ON visit.id = CAST(instance.payload ->> 'visit_id' AS bigint) AND visit.left_at IS NOT NULL
+WHERE instance.state = 'live' AND instance.left_at IS NULL AND instance.stage_id IS NOT NULL
+
+UNION ALL
+SELECT 'task_written_twice', task.case_id, 'задача «' || task.title || '» поставлена или закончена дважды'
+FROM task
+JOIN audit ON audit.entity = 'task' AND audit.entity_id = task.id
+WHERE task.instance_id IS NOT NULL
+GROUP BY task.id
+HAVING count(*) FILTER (WHERE audit.action = 'task.given') > 1
+    OR count(*) FILTER (WHERE audit.action IN ('task.done', 'task.withdrawn', 'task.replaced'))
+       > 1 + count(*) FILTER (WHERE audit.action = 'task.reopened')
+
+UNION ALL
 SELECT 'task_without_audit', task.case_id, 'о задаче «' || task.title || '» нет записи ' || needed.action
 FROM task
 CROSS JOIN LATERAL (
