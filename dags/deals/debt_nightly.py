@@ -40,7 +40,7 @@ from airflow.sdk import dag, task
 def debt_nightly() -> None:
     """Compare what deals owe with their sums (R002-74)."""
 
-    @task(task_display_name="Сверить долг с суммами")
+    @task(task_display_name="Сверить долг с суммами", queue="default")
     def check() -> dict[str, int]:
         """Put right what differs."""
         from include.deals import services  # noqa: PLC0415 - nothing of ours is loaded at parse time

@@ -43,7 +43,7 @@ from airflow.sdk.exceptions import AirflowFailException
 def exchange_1c_nightly() -> None:
     """Take what 1C has left in the folder (R002-8)."""
 
-    @task(task_display_name="Загрузить файлы из 1С")
+    @task(task_display_name="Загрузить файлы из 1С", queue="io")
     def load() -> dict[str, int | str | None]:
         """Apply one exchange; a file that 1C must send again fails without retries."""
         from include.exchange_1c import services  # noqa: PLC0415 - nothing of ours is loaded at parse time

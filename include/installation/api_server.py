@@ -2,7 +2,7 @@
 
 `airflow api-server` can only bind an address itself, and two programs cannot bind the same one. The kernel gives each
 new connection to a server that takes it, so one that is dead, frozen or still starting is given none
-(docs/adr/0009-one-address.md). Each server also listens at a door of its own, where its health can be asked for.
+(docs/adr/0005-supervisor.md). Each server also listens at a door of its own, where its health can be asked for.
 """
 
 from __future__ import annotations

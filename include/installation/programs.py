@@ -55,7 +55,7 @@ AIRFLOW_PROGRAMS: dict[str, tuple[str, str | None, tuple[str, ...]]] = {
 
 
 #: What a plain REPLICAS=2 doubles: one dag-processor reads all files, a second would only read them again.
-REPLICATED = ("api-server", "scheduler", ENGINE, "triggerer")
+REPLICATED = tuple(kind for kind in AIRFLOW_PROGRAMS if kind != "dag-processor")
 MOST_REPLICAS = 9
 
 

@@ -14,8 +14,10 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from backoffice.declared import declared_listeners
 from backoffice.process.dag import PROCESS_TAG, Process
+from backoffice.process.steps import Step
 from include.process.buttons import BUTTONS
 from include.process.forms import FORMS
+from include.process.queues import QUEUES
 from include.process.scheme import LISTEN_PREFIX
 from include.reference import catalogue
 from tests.dags.environment import DAGS
@@ -69,6 +71,17 @@ def test_the_card_is_the_docstring(dag: Any) -> None:
     docstring = ast.get_docstring(ast.parse(Path(dag.fileloc).read_text(encoding="utf-8")))
     assert docstring
     assert inspect.cleandoc(dag.doc_md or "") == inspect.cleandoc(docstring)
+
+
+def test_every_worker_step_names_its_queue(dag: Any) -> None:
+    """Chosen, not inherited: heavy input and output has workers of its own; an unknown queue would wait for ever."""
+    tree = ast.parse(Path(dag.fileloc).read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    calls = [one for node in functions for one in node.decorator_list if isinstance(one, ast.Call)]
+    named = [one for one in calls if "queue" in {keyword.arg for keyword in one.keywords}]
+    worker_steps = [task for task in dag.tasks if not isinstance(task, Step)]
+    assert len(named) == len(worker_steps)
+    assert {task.queue for task in worker_steps} <= QUEUES
 
 
 def test_one_process_fits_a_screen(dag: Any) -> None:

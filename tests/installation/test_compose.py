@@ -10,6 +10,8 @@ import yaml
 
 from include.installation.airflow_settings import COMMON
 from include.installation.places import PROJECT
+from include.installation.programs import AIRFLOW_PROGRAMS, REPLICATED
+from include.process.queues import QUEUES
 from tests.installation.test_settings import known_options
 
 pytestmark = pytest.mark.unit
@@ -20,7 +22,7 @@ OF_THE_DEPLOYMENT = {
     "AIRFLOW__CORE__PARALLELISM": "32",
     "AIRFLOW__CORE__DAGS_FOLDER": "/opt/airflow/dags",
     "AIRFLOW__CORE__PLUGINS_FOLDER": "/opt/airflow/plugins",
-    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "http://api:8080/execution/",
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "http://api-server:8080/execution/",
     "AIRFLOW__API__HOST": "0.0.0.0",
     "AIRFLOW__API__PORT": "8080",
 }
@@ -37,14 +39,13 @@ SECRET = {
 #: Options of the Celery provider, which one machine does not install.
 OF_CELERY = {"AIRFLOW__CELERY__BROKER_URL", "AIRFLOW__CELERY__RESULT_BACKEND"}
 AIRFLOW_SERVICES = {
-    "api-server-1": "api-server",
-    "api-server-2": "api-server",
-    "scheduler-1": "scheduler",
-    "scheduler-2": "scheduler",
-    "triggerer-1": "triggerer",
-    "triggerer-2": "triggerer",
+    "api-server": "api-server --proxy-headers",
+    "scheduler": "scheduler",
+    "engine": "python -m backoffice.engine",
+    "triggerer": "triggerer",
     "dag-processor": "dag-processor",
-    "worker": "celery worker",
+    "worker": "celery worker --queues default --concurrency 8",
+    "worker-io": "celery worker --queues io --concurrency 4",
 }
 
 
@@ -73,9 +74,13 @@ def test_airflow_knows_every_setting(compose: dict[str, Any]) -> None:
 def test_two_of_everything_that_must_not_fail(compose: dict[str, Any]) -> None:
     services = compose["services"]
     assert {name: services[name]["command"] for name in AIRFLOW_SERVICES} == AIRFLOW_SERVICES
-    assert services["worker"]["deploy"]["replicas"] == 2
+    assert set(AIRFLOW_PROGRAMS) <= set(services), "каждая программа make up есть и в контейнерах"
+    assert {name: services[name]["deploy"]["replicas"] for name in (*REPLICATED, "worker", "worker-io")} == (
+        dict.fromkeys((*REPLICATED, "worker", "worker-io"), 2)
+    )
     script = services["init"]["command"][0]
-    order = [script.index(part) for part in ("airflow db migrate", "alembic", "backoffice.nudge install")]
+    steps = ("airflow db migrate", "alembic", "include.reference", "backoffice.nudge install")
+    order = [script.index(part) for part in steps]
     assert order == sorted(order)
     for name in AIRFLOW_SERVICES:
         assert services[name]["depends_on"]["init"]["condition"] == "service_completed_successfully"
@@ -86,9 +91,35 @@ def test_code_is_mounted_and_importable(compose: dict[str, Any]) -> None:
         service = compose["services"][name]
         mounted = {volume.split(":")[1] for volume in service["volumes"]}
         assert mounted >= {f"/opt/airflow/{folder}" for folder in ("dags", "plugins", "include", "sql", "config")}
-        assert service["environment"]["PYTHONPATH"] == "/opt/airflow"
+        plugins = ":/opt/airflow/plugins" if name == "engine" else ""  # Airflow's own programs add them themselves
+        assert service["environment"]["PYTHONPATH"] == f"/opt/airflow{plugins}"
         assert service["environment"]["BACKOFFICE_CLOCK"] == "real"
         assert service["environment"]["BACKOFFICE_ENV"] == "production"
+
+
+def test_any_service_may_be_scaled(compose: dict[str, Any]) -> None:
+    """A name or a published port of its own would let only one container of a service live."""
+    for name in AIRFLOW_SERVICES:
+        assert not {"container_name", "hostname", "ports"} & set(compose["services"][name]), name
+
+
+def test_staff_have_one_address_in_front_of_all_api_servers(compose: dict[str, Any]) -> None:
+    address = compose["services"]["address"]
+    assert address["ports"] == ["127.0.0.1:8080:8080"]
+    (mounted,) = address["configs"]
+    said = compose["configs"][mounted["source"]]["content"]
+    assert "server-template api 9 api-server:8080" in said
+    assert "option httpchk GET /api/v2/version" in said  # asks the server itself, not the scheduler behind it
+    assert "retry-on conn-failure\n" in said  # nothing that a server may have carried out is sent again
+    (network,) = compose["networks"]["default"]["ipam"]["config"]
+    assert compose["services"]["api-server"]["environment"]["FORWARDED_ALLOW_IPS"] == network["subnet"]
+
+
+def test_every_queue_has_workers(compose: dict[str, Any]) -> None:
+    """A step of a queue that nobody serves waits for ever and says nothing."""
+    commands = [compose["services"][name]["command"] for name in AIRFLOW_SERVICES]
+    served = {one.split("--queues ")[1].split()[0] for one in commands if "--queues" in one}
+    assert served == QUEUES
 
 
 def test_ports_are_open_to_this_machine_only(compose: dict[str, Any]) -> None:

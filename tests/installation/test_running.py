@@ -67,13 +67,27 @@ def test_a_dead_triggerers_row_is_ended_and_its_triggers_are_free(running: Insta
         )
         running.release("triggerer")
         new = running.wait_program("triggerer")
+        twin = connection.execute(
+            "insert into job (job_type, hostname, state, start_date, latest_heartbeat)"
+            " values ('TriggererJob', %s, 'running', now() - interval '1 hour', now()) returning id",
+            [hostname_of(2)],
+        ).fetchone()
+        assert twin is not None
+        connection.execute(
+            "insert into trigger (classpath, kwargs, created_date, triggerer_id) values ('x.Twin', '', now(), %s)", twin
+        )
         running.kill("triggerer")
         running.wait_program("triggerer", other_than=new)
         deadline = time.monotonic() + 5
         while connection.execute("select end_date from job where id = %s", [job[0]]).fetchone() == (None,):
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        connection.execute("delete from trigger where classpath = 'x.Y'")
+        # the living twin on the same machine keeps its row and its triggers
+        assert connection.execute("select end_date from job where id = %s", twin).fetchone() == (None,)
+        held = connection.execute("select triggerer_id from trigger where classpath = 'x.Twin'").fetchone()
+        assert held == twin
+        connection.execute("delete from trigger where classpath in ('x.Y', 'x.Twin')")
+        connection.execute("delete from job where id = %s", twin)
     running.wait_healthy(90)
 
 

@@ -15,7 +15,7 @@ from include.installation.errors import InstallationError
 from include.installation.hostname import hostname_of
 from include.installation.installation import Installation
 from include.installation.places import PROJECT, Places
-from include.installation.programs import program_table, replicas
+from include.installation.programs import AIRFLOW_PROGRAMS, program_table, replicas
 from include.installation.secret_files import SECRETS
 from include.installation.urls import libpq, with_driver
 
@@ -118,13 +118,9 @@ def test_a_strangers_airflow_settings_do_not_leak_in(tmp_path: Path) -> None:
 
 
 def test_replicas_are_read_and_nonsense_is_refused() -> None:
-    assert replicas("scheduler=2, triggerer=3") == {
-        "api-server": 1,
-        "scheduler": 2,
-        "dag-processor": 1,
-        "triggerer": 3,
-    }
-    assert replicas("2") == replicas("api-server=2,scheduler=2,triggerer=2")
+    one = dict.fromkeys(AIRFLOW_PROGRAMS, 1)
+    assert replicas("scheduler=2, triggerer=3") == one | {"scheduler": 2, "triggerer": 3}
+    assert replicas("2") == dict.fromkeys(AIRFLOW_PROGRAMS, 2) | {"dag-processor": 1}
     assert set(replicas("").values()) == set(replicas(None).values()) == set(replicas("1").values()) == {1}
     for text in ("worker=2", "scheduler", "scheduler=0", "scheduler=many", "0", "10", "-2", "2,triggerer=3", "=2"):
         with pytest.raises(InstallationError, match="REPLICAS"):
@@ -133,15 +129,14 @@ def test_replicas_are_read_and_nonsense_is_refused() -> None:
 
 def test_one_of_each_is_airflows_own_commands_and_two_share_the_address(tmp_path: Path) -> None:
     one = program_table(Places(tmp_path), postgres_command=None)
-    assert [(program.name, program.door, program.command[1:3]) for program in one] == [
-        (name, None, ("-m", "airflow")) for name in ("api-server", "scheduler", "dag-processor", "triggerer")
-    ]
-    two = program_table(Places(tmp_path, port=9000), postgres_command=None, counts=replicas("2"))
-    assert [(program.name, program.door) for program in two] == [
-        ("api-server", 9011), ("api-server-2", 9012), ("scheduler", None), ("scheduler-2", None),
-        ("dag-processor", None), ("triggerer", None), ("triggerer-2", None),
-    ]  # fmt: skip
-    assert two[1].command[-3:] == ("include.installation.api_server", "--door", "9012")
+    assert [(program.name, program.door) for program in one] == [(name, None) for name in AIRFLOW_PROGRAMS]
+    assert one[0].command[1:] == ("-m", "airflow", "api-server")
+    two = {
+        one.name: one for one in program_table(Places(tmp_path, port=9000), postgres_command=None, counts=replicas("2"))
+    }
+    assert set(two) == set(AIRFLOW_PROGRAMS) | {f"{kind}-2" for kind in AIRFLOW_PROGRAMS if kind != "dag-processor"}
+    assert {name: one.door for name, one in two.items() if one.door} == {"api-server": 9011, "api-server-2": 9012}
+    assert two["api-server-2"].command[-3:] == ("include.installation.api_server", "--door", "9012")
 
 
 def test_no_two_programs_of_a_kind_have_one_name_in_airflows_jobs(tmp_path: Path) -> None:
