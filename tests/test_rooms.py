@@ -20,6 +20,7 @@ RULES_MAY_USE = {
 }
 SQL_OUTSIDE_HOOKS = {
     "plugins/backoffice/airflow_api.py": "the one door to Airflow's own database",
+    "plugins/backoffice/airflow_steps.py": "its other wing: our waiting steps there",
     "plugins/backoffice/relay.py": "takes outbox rows with SKIP LOCKED and holds the lock while Airflow makes the run",
 }
 NAMES_FROM_CODE = {

@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 import psycopg
+from psycopg import sql
 
 from backoffice import airflow_api, airflow_steps, nudge, reconciler
 from backoffice.names import CASE_KEY
@@ -271,7 +272,7 @@ async def _ear(url: str, name: str, *channels: str) -> psycopg.AsyncConnection[A
         keepalives_idle=10, keepalives_interval=5, keepalives_count=3,
     )  # fmt: skip
     for channel in channels:
-        await connection.execute(f"LISTEN {channel}")
+        await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
     return connection
 
 
