@@ -13,6 +13,8 @@ HEARTBEAT_AGE = timedelta(seconds=60)
 FORGOTTEN_AGE = timedelta(hours=1)
 CALLBACKS, CALLBACK_AGE = 500, timedelta(seconds=120)
 NIGHTLY_LATE = timedelta(minutes=15)
+#: The database triggers of plugins/backoffice/nudge.py
+NUDGES = ("backoffice_nudge", "backoffice_keep_apart")
 JOBS = {"SchedulerJob": "scheduler", "TriggererJob": "triggerer", "DagProcessorJob": "dag-processor"}
 
 
@@ -23,13 +25,15 @@ def airflow_checks(connection: Connection, capacity: int) -> Iterator[Finding]:
     yield from _triggers(connection, capacity)
     yield from _callbacks(connection)
     yield from _nightly(connection)
-    nudge = """
-        select count(*) as n from pg_trigger
-         where tgrelid = to_regclass('task_instance') and not tgisinternal
-           and tgenabled <> 'D' and tgname like %(name)s
-    """
-    if one(connection, nudge, {"name": "%nudge%"})["n"] == 0:
-        yield finding("nudge_missing", "В базе Airflow нет подсказки планировщику (nudge).")
+    if _number_of_nudges(connection) < len(NUDGES):
+        yield finding("nudge_missing", "В базе Airflow нет подсказки планировщику (nudge) или её части.")
+
+
+def _number_of_nudges(connection: Connection) -> int:
+    found = connection.execute(
+        "select tgname from pg_trigger where tgenabled <> 'D' and tgname = any(%s)", [list(NUDGES)]
+    )
+    return len({row["tgname"] for row in found.fetchall()})
 
 
 def _jobs(connection: Connection) -> Iterator[Finding]:

@@ -73,15 +73,12 @@ def _clocks(connection: Connection) -> Iterator[Finding]:
 def _parts(connection: Connection) -> Iterator[Finding]:
     rows = connection.execute("select name, min(clock_timestamp() - at) as age from heartbeat group by name").fetchall()
     ages = {row["name"]: row["age"] for row in rows}
-    waiting = connection.execute("select 1 from step_state where state = 'waiting' limit 1").fetchall()
-    if not waiting:  # the hub lives in the triggerer from its first wait on: without waits nobody needs it
-        ages["hub"] = timedelta()
     deaf = connection.execute(
         "select 1 from heartbeat where name = 'hub' and at > now() - interval '1 minute'"
         " and info->>'connected' = 'false'"
     ).fetchall()
-    if waiting and deaf:
-        yield finding("hub_silent", "Будильник ожиданий (hub) жив, но не слышит базу.")
+    if deaf:
+        yield finding("hub_silent", "Будильник ожиданий (hub) работает, но не слышит базу.")
     for part, code in PARTS.items():
         if part not in ages:
             yield finding(code, f"{TITLES[part]} ({part}) ещё ни разу не отметился.")

@@ -1,4 +1,4 @@
-"""What only both databases together tell: events nobody listens to, deaf hubs, a deaf nudge."""
+"""What only both databases together tell: events nobody listens to, a nudge that nobody hears."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from include.ops.findings import Finding, finding
 def both_checks(airflow: Connection, backoffice: Connection) -> Iterator[Finding]:
     """Compare the two databases."""
     yield from _listeners(airflow, backoffice)
-    yield from _hubs(airflow, backoffice)
-    relay = one(
-        backoffice, "select count(*) as n from heartbeat where name = 'relay' and at > now() - interval '60 seconds'"
+    hubs = one(
+        backoffice, "select count(*) as n from heartbeat where name = 'hub' and at > now() - interval '60 seconds'"
     )
-    if relay["n"] and not listens(airflow, NUDGE_LISTENS):
+    if hubs["n"] and not listens(airflow, NUDGE_LISTENS):
         yield finding(
             "nudge_deaf", "Подсказку планировщику никто не слушает: соединение LISTEN с базой Airflow потеряно."
         )
@@ -39,23 +38,3 @@ def _listeners(airflow: Connection, backoffice: Connection) -> Iterator[Finding]
     for row in waiting:
         if row["listen_key"] not in tags:
             yield finding("listener_missing", f"Событие {row['listen_key']} ждёт ({row['n']}): его никто не слушает.")
-
-
-def _hubs(airflow: Connection, backoffice: Connection) -> Iterator[Finding]:
-    """Every triggerer that holds waits has a hub of its own; one fewer means that one has stopped."""
-    hubs = one(
-        backoffice, "select count(*) as n from heartbeat where name = 'hub' and at > now() - interval '60 seconds'"
-    )["n"]
-    holding = one(
-        airflow,
-        """
-        select count(distinct t.triggerer_id) as n from trigger t
-          join job j on j.id = t.triggerer_id and j.end_date is null
-           and j.latest_heartbeat > now() - interval '60 seconds'
-         where t.created_date < now() - interval '90 seconds' and j.start_date < now() - interval '90 seconds'
-        """,
-    )["n"]
-    if hubs and hubs < holding:  # none at all is said already
-        yield finding(
-            "hub_silent", f"Будильников работает {hubs}, а triggerer с ожиданиями {holding}: один не отмечается."
-        )

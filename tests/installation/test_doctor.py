@@ -25,6 +25,7 @@ from include.installation.installation import Installation, free_port
 from include.installation.places import PROJECT
 from include.installation.urls import libpq
 from include.ops import checks_backoffice, machine
+from include.ops.checks_airflow import NUDGES
 from include.ops.examination import FILES, LOGS
 from include.ops.findings import ACTIONS
 
@@ -49,7 +50,7 @@ insert into step_state (id, instance_id, case_id, step, word, title, spec, state
 AIRFLOW = """
 create table job (id int, job_type text, state text, hostname text, start_date timestamptz,
     end_date timestamptz, latest_heartbeat timestamptz);
-create table trigger (id int, triggerer_id int, created_date timestamptz default now());
+create table trigger (id int, triggerer_id int, created_date timestamptz default now(), queue text);
 create table dag (dag_id text, dag_display_name text, is_paused bool default false,
     is_stale bool default false, next_dagrun_create_after timestamptz);
 create table dag_tag (name text, dag_id text);
@@ -59,6 +60,7 @@ create table callback (type text, created_at timestamptz);
 create table task_instance (id int);
 create function nothing() returns trigger language plpgsql as 'begin return null; end';
 create trigger backoffice_nudge after update on task_instance for each row execute function nothing();
+create trigger backoffice_keep_apart before insert on trigger for each row when (new.id < 0) execute function nothing();
 insert into job select n, type, 'running', 'h', now() - interval '1 hour', null, now()
   from unnest(array['SchedulerJob', 'TriggererJob', 'DagProcessorJob']) with ordinality as t(type, n);
 insert into dag values ('goods', 'Счет/КП');
@@ -87,13 +89,6 @@ ILLNESSES = {
         "insert into heartbeat values ('hub', 'two', now(), '{\"connected\": false}')",
         "не слышит базу",
         "update heartbeat set info = '{}'",
-    ),
-    "hub_silent/one of two": (
-        "airflow",
-        "insert into job values (7, 'TriggererJob', 'running', 'h2', now() - interval '1 hour', null, now());"
-        "insert into trigger select n, 2 + 5 * (n % 2), now() - interval '1 hour' from generate_series(1, 4) n",
-        "Будильников работает 1, а triggerer с ожиданиями 2",
-        "update job set end_date = now() where id = 7; delete from trigger where triggerer_id = 7",
     ),
     "reconciler_silent": (
         "backoffice",
@@ -227,6 +222,12 @@ ILLNESSES = {
         "Ожиданий 19000",
         "delete from trigger",
     ),
+    "nudge_missing/half of it": (
+        "airflow",
+        "alter table trigger disable trigger backoffice_keep_apart",
+        "nudge",
+        "alter table trigger enable trigger backoffice_keep_apart",
+    ),
     "triggers_unassigned": (
         "airflow",
         "insert into trigger values (1, null, now() - interval '5 minutes')",
@@ -327,13 +328,6 @@ def test_an_illness_is_named_with_what_to_do_and_forgotten_when_mended(healthy: 
     assert code not in codes(healthy)
 
 
-def test_a_hub_is_missed_only_where_something_waits(healthy: Installation) -> None:
-    """It lives in the triggerer from the first wait on."""
-    change(healthy, "backoffice", "delete from heartbeat where name = 'hub'; delete from step_state")
-    change(healthy, "backoffice", "update process_instance set state = 'ended'")
-    assert findings(healthy) == []
-
-
 def test_what_heals_by_itself_is_no_broken_invariant(healthy: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step between its end and the beginning of the next one looks for a moment as if it were lost."""
     change(healthy, "backoffice", ILLNESSES["invariant_broken"][1])
@@ -352,9 +346,21 @@ def test_a_lost_listening_connection_is_named(
 
 
 def test_listeners_are_called_as_the_checks_look_for_them() -> None:
-    source = (PROJECT / "plugins" / "backoffice" / "relay.py").read_text(encoding="utf-8")
+    parts = [PROJECT / "plugins" / "backoffice" / name for name in ("relay.py", "hub.py")]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in parts)
     for _, name in LISTENERS:
-        assert f'application_name="{name}"' in source
+        assert f'"{name}"' in source
+
+
+def test_our_waits_stand_in_a_queue_that_no_triggerer_takes(healthy: Installation) -> None:
+    change(healthy, "airflow", "insert into trigger values (1, null, now() - interval '1 day', 'backoffice')")
+    assert findings(healthy) == []
+
+
+def test_the_nudges_are_called_as_the_checks_look_for_them() -> None:
+    source = (PROJECT / "plugins" / "backoffice" / "nudge.py").read_text(encoding="utf-8")
+    for name in NUDGES:
+        assert f"CREATE TRIGGER {name} " in source
 
 
 def test_a_jumped_clock_of_this_machine_is_named(healthy: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
