@@ -57,6 +57,7 @@ def _engine(url: str) -> Engine:
         max_overflow=0,
         pool_pre_ping=True,
         pool_timeout=30,
+        hide_parameters=True,  # an error is logged with its statement, never with the people in it
         connect_args={
             "connect_timeout": 5,
             "application_name": "backoffice",

@@ -18,7 +18,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backoffice import storage
+from backoffice import masking, storage
 from backoffice.ui import admin, errors
 from backoffice.ui.routes import (
     api_approvals,
@@ -57,6 +57,7 @@ API_ROUTERS = (
 
 def create_app() -> FastAPI:
     """Return a new app; the clock's routes exist only where the clock is virtual."""
+    masking.install()
     app = FastAPI(title="Бэк-офис", version="1.0", docs_url=None, redoc_url=None, openapi_url=None)
     errors.install(app)
     app.add_middleware(SafeHeaders)

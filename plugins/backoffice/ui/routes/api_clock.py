@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from backoffice.ui.routes.api_common import Body, failures
+from backoffice.ui.routes.api_common import Body, Moment, failures
 from backoffice.ui.security import ClockKeeper, StaffViewer
 from include.shared import clock
 from include.shared.errors import InvalidInput
@@ -31,7 +31,7 @@ class Clock(BaseModel):
 class Target(Body):
     """The moment to move the clock to, with its zone."""
 
-    to: AwareDatetime
+    to: Moment
 
 
 @router.get("", summary="Который час", responses=failures())

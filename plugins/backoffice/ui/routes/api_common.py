@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Header, Path, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 LARGEST_ID = 2**63 - 1
 DEEPEST = 20
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:")
 MAX_PER_PAGE = 200
 
 
@@ -48,6 +52,25 @@ def _storable(text: str) -> None:
         raise ValueError(msg)
 
 
+def _as_written(value: Any) -> Any:
+    """Refuse numbers, which would be read as seconds since 1970."""
+    if not isinstance(value, str) or _MOMENT.match(value) is None:
+        msg = "Нужны дата и время с часовым поясом, например 2026-11-21T09:00:00+03:00."
+        raise ValueError(msg)
+    return value
+
+
+def _of_our_days(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        msg = "Укажите часовой пояс, например 2026-11-21T09:00:00+03:00."
+        raise ValueError(msg)
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        msg = f"Год – от {FIRST_YEAR} до {LAST_YEAR}."
+        raise ValueError(msg)
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_as_written), AfterValidator(_of_our_days)]
 Text = Annotated[str, AfterValidator(_clean_text)]
 Line = Annotated[Text, Field(max_length=1000)]
 Number = Annotated[int, Field(ge=1, le=LARGEST_ID, strict=True)]

@@ -32,8 +32,9 @@ FORM: dict[str, Any] = {
         },
     }
 }
+#: A file is sent as what it is: a picture, a PDF, a spreadsheet.
 CONTENT: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+    200: {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
 }
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from backoffice.ui.routes.api_common import Body, FilterId, Line, Number, RowId, Text, failures
+from backoffice.ui.routes.api_common import Body, FilterId, Line, Moment, Number, RowId, Text, failures
 from backoffice.ui.security import AdminViewer, StaffViewer
 from include.shared import clock
 from include.shared.work import reading, transaction
@@ -18,16 +17,6 @@ from include.workplace.shapes import AbsenceRow, HoldingsPage, PersonRef, RemapP
 router = APIRouter(tags=["Сотрудники"])
 MOST_SUCCESSORS = 5000
 RoleCode = Annotated[str, Path(max_length=100)]
-
-
-def _aware(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        msg = "Укажите часовой пояс, например 2026-11-21T09:00:00+03:00."
-        raise ValueError(msg)
-    return moment
-
-
-Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
 class NewAbsence(Body):

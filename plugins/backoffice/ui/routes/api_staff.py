@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from backoffice.ui.routes.api_common import (
     AnyValue,
@@ -15,6 +15,7 @@ from backoffice.ui.routes.api_common import (
     Body,
     FilterId,
     IdempotencyKey,
+    Moment,
     Number,
     PerPage,
     RowId,
@@ -64,7 +65,7 @@ class Read(BaseModel):
 class TakenBack(Body):
     """The moment of the reading to be taken back."""
 
-    at: AwareDatetime
+    at: Moment
 
 
 class HowMany(BaseModel):
