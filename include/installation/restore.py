@@ -70,6 +70,7 @@ def is_fresh(installation: Installation) -> bool:
 def restore(installation: Installation, source: Path, known: Manifest) -> None:
     """Replace the data of a stopped home with a checked backup; afterwards `make up` works."""
     places, say = installation.places, installation.say
+    places.create()
     draft = places.home / "restore.new"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)

@@ -361,6 +361,22 @@ def test_old_backups_go_only_after_a_new_one_is_good(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "3", "another home", "not a backup"]
 
 
+def test_the_command_makes_a_dated_folder_and_is_alone(source: Installation) -> None:
+    with commands._alone(source), pytest.raises(InstallationError, match="другая команда make"):
+        commands.backup(source, "", "")
+    commands.backup(source, "", "3")
+    (folder,) = source.places.backups.iterdir()
+    assert manifest.differences(folder, manifest.read(folder)) == []
+    shutil.rmtree(source.places.backups)
+
+
+def test_a_stopped_home_is_started_for_its_backup(taken: Path, fresh: Installation, tmp_path: Path) -> None:
+    bring_back(fresh, taken)
+    commands.backup(fresh, str(tmp_path / "of stopped"), "")
+    assert not fresh.supervisor_alive()
+    assert manifest.read(tmp_path / "of stopped").home == str(fresh.places.home)
+
+
 @pytest.mark.parametrize("keep", ["0", "-1", "много"])
 def test_keep_must_be_a_number(source: Installation, keep: str) -> None:
     with pytest.raises(InstallationError, match="KEEP"):
