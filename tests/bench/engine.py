@@ -208,6 +208,7 @@ def _deaf(stand: Stand, seen: Seen, number: int, sizes: Sizes) -> None:
 def _slow(stand: Stand, seen: Seen, number: int, sizes: Sizes) -> None:
     """Walk steps on a disk that is slow to sync, with two schedulers and two triggerers."""
     name = "slow_few" if number == FEW else "slow_many"
+    say(f"стенд: медленный диск, по два scheduler и triggerer, {number} ждущих")
     try:
         stand.start(replicas="scheduler=2,triggerer=2", fsync_ms=FSYNC_MS)
     except NoCompiler as missing:
