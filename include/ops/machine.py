@@ -68,9 +68,9 @@ def _measure(places: list[tuple[str, Path]]) -> Disk:
     )
 
 
-def size_in_words(size: int) -> str:
-    """Return «1.4 ГБ» or «12 МБ»."""
-    return f"{size / 1e9:.1f} ГБ" if size >= 1e9 else f"{size / 1e6:.0f} МБ"
+def size_in_words(size: float) -> str:
+    """Return «1,4 ГБ» or «12 МБ»."""
+    return f"{size / 1e9:.1f} ГБ".replace(".", ",") if size >= 1e9 else f"{size / 1e6:.0f} МБ"
 
 
 def machine_checks(folders: Mapping[str, Path], *, files: str) -> Iterator[Finding]:

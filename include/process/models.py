@@ -107,6 +107,7 @@ class StepState(Base):
         Index("ix_step_state_waiting_moment", "moment", postgresql_where=text("state = 'waiting'")),
         Index("ix_step_state_waiting_case", "case_id", postgresql_where=text("state = 'waiting'")),
         Index("ix_step_state_case_id", "case_id", "id"),
+        Index("ix_step_state_ended_at", "ended_at"),
         Index("ix_step_state_stuck", "instance_id", postgresql_where=text("state IN ('failed', 'marked')")),
     )
 

@@ -6,17 +6,25 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Index, Text
+from sqlalchemy import text as sql_text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from include.shared.db import Base, Id, Json, Moment
+
+#: What the ops page lists (sql/queries/ops/reconciled.sql): few rows among very many
+OF_OPERATIONS = "action IN ('step.marked', 'step.retried', 'step.failed', 'event.repeated', 'event.dropped')"
 
 
 class Audit(Base):
     """Append-only trace of every fact: who, when, what, before and after (a trigger forbids changes)."""
 
     __tablename__ = "audit"
-    __table_args__ = (Index("ix_audit_case_id_id", "case_id", "id"), Index("ix_audit_entity", "entity", "entity_id"))
+    __table_args__ = (
+        Index("ix_audit_case_id_id", "case_id", "id"),
+        Index("ix_audit_entity", "entity", "entity_id"),
+        Index("ix_audit_ops", "id", postgresql_where=sql_text(OF_OPERATIONS)),
+    )
 
     id: Mapped[Id]
     at: Mapped[Moment]

@@ -26,6 +26,7 @@ from backoffice.ui.routes import (
     api_companies,
     api_deals,
     api_files,
+    api_ops,
     api_people,
     api_search,
     api_session,
@@ -52,6 +53,7 @@ API_ROUTERS = (
     api_talk,
     api_search,
     api_people,
+    api_ops,
 )
 
 

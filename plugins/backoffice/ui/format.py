@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from include.documents.rules import version_words
+from include.ops.machine import size_in_words
 
 OFFICE_ZONE = "Europe/Moscow"
 NBSP = "\u00a0"
@@ -246,6 +247,7 @@ def _as_text(value: Any) -> str:
 
 
 FILTERS = {
+    "bytes": size_in_words,
     "day": day, "clock": clock, "moment": moment, "long_day": long_day, "when": when, "left": left, "ago": ago,
     "money": money, "money_short": money_short, "sum_input": sum_input, "term": term, "phone": phone,
     "setting_value": setting_value, "field_value": field_value, "input_value": input_value, "initials": initials,

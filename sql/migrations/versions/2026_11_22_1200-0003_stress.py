@@ -40,6 +40,9 @@ def upgrade() -> None:
     op.add_column("process_case", sa.Column("changed_at", moment, server_default=sa.text("now()"), nullable=False))
     op.add_column("step_state", sa.Column("retried_at", moment, nullable=True))
     stuck = sa.text("state IN ('failed', 'marked')")
+    op.create_index("ix_step_state_ended_at", "step_state", ["ended_at"])
+    acts = sa.text("action IN ('step.marked', 'step.retried', 'step.failed', 'event.repeated', 'event.dropped')")
+    op.create_index("ix_audit_ops", "audit", ["id"], postgresql_where=acts)
     op.create_index("ix_step_state_stuck", "step_state", ["instance_id"], postgresql_where=stuck)
     op.create_table(
         "retention_pass",
@@ -59,6 +62,8 @@ def downgrade() -> None:
     op.drop_index("ix_outbox_event_dead", "outbox_event")
     op.drop_table("retention_pass")
     op.drop_index("ix_step_state_stuck", "step_state")
+    op.drop_index("ix_audit_ops", "audit")
+    op.drop_index("ix_step_state_ended_at", "step_state")
     op.drop_column("step_state", "retried_at")
     op.drop_column("process_case", "changed_at")
     op.drop_table("known_place")

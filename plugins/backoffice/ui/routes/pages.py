@@ -17,6 +17,7 @@ from backoffice.ui.routes import (
     pages_forms,
     pages_login,
     pages_me,
+    pages_ops,
     pages_people,
     pages_search,
     pages_settings,
@@ -41,6 +42,7 @@ PARTS = (
     pages_search,
     pages_me,
     pages_people,
+    pages_ops,
 )
 for part in PARTS:
     router.include_router(part.router)

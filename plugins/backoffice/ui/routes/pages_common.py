@@ -249,5 +249,6 @@ def _navigation(viewer: Viewer | None) -> list[dict[str, Any]]:
             }
         )
     if viewer.access in ("ops", "admin"):
+        items.append({"code": "ops", "title": "Обслуживание", "href": f"{ROOT}/ops", "icon": "pulse", "extra": True})
         items.append({"code": "airflow", "title": "Airflow", "href": "/", "icon": "external", "extra": True})
     return items
