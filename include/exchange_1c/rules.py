@@ -70,6 +70,9 @@ def normalise(text: str | None) -> str:
     """Return the text on one line without padding, NBSP and HTML entities; empty for None."""
     if not text:
         return ""
+    # most values of a file of 100,000 goods are in order already; nothing printable is invisible, a tab or an NBSP
+    if text.isprintable() and text[0] != " " != text[-1] and "  " not in text and "&" not in text:
+        return text
     if "&" in text and _ENTITY.search(text):
         text = html.unescape(text)
     if not text.isascii() or "\x00" in text:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any, cast
 
+import msgspec
 import psycopg
 from sqlalchemy import text
 
@@ -165,11 +165,11 @@ class Stage:
             self.remarks.add(remark, "Контрагент", self._file_names.get(file_id, ""), line, external_id)
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+_encode = msgspec.json.Encoder().encode
 
 
 def _json(value: Json) -> str:
-    return _encode(value) if value else "{}"
+    return _encode(value).decode() if value else "{}"
 
 
 def _key(name: str) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 
 _NOISE = re.compile(r"[\"'«»„“”‘’`]")
-_SPACES = re.compile(r"\s+")
 
 
 def search_key(name: str) -> str:
     """Return the name lower-cased, ё as е, without quotation marks and doubled spaces."""
-    return _SPACES.sub(" ", _NOISE.sub("", name.lower().replace("ё", "е"))).strip()
+    return " ".join(_NOISE.sub("", name.lower().replace("ё", "е")).split())
 
 
 def like_pattern(query: str) -> str:
