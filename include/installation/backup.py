@@ -157,11 +157,23 @@ def _fill(installation: Installation, draft: Path) -> manifest.Manifest:
 
 def _publish(draft: Path, target: Path) -> None:
     """Give the finished folder its name once all of it is on the disk."""
-    os.sync()
+    for place, _, names in os.walk(draft):
+        inside = Path(place).relative_to(draft)
+        for name in names if "postgres" not in inside.parts[:1] else ():  # pg_basebackup has waited for its own
+            _to_disk(Path(place, name))
+        _to_disk(Path(place))
     if target.exists():
         target.rmdir()
     draft.rename(target)
-    os.sync()
+    _to_disk(target.parent)
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 # --- the database ---------------------------------------------------------------------------------
