@@ -18,6 +18,7 @@ from include.staff.services import Viewer
 from include.tasks.models import Task
 from include.workplace import day
 from include.workplace.shapes import ApprovalLine, DayBoard, DayGroup, TaskRow
+from include.workplace.standing import standing
 
 PER_GROUP = 50
 APPROVALS_SHOWN = 10
@@ -52,6 +53,7 @@ def day_board(
         alarms=day.alarms(session, people=[viewer.person_id, *sorted(viewer.acts_for)]),
         approvals=approvals,
         approvals_total=waiting,
+        standing=standing(session, viewer, now, scope),
     )
 
 

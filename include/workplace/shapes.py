@@ -156,6 +156,14 @@ class DayGroup(Shape):
     has_more: bool
 
 
+class StandingRow(Shape):
+    """A deal that stands at a step that was not done; ``text`` is its line."""
+
+    title: str
+    link: str
+    text: str
+
+
 class DayBoard(Shape):
     """The page «Мой день» in groups."""
 
@@ -169,6 +177,7 @@ class DayBoard(Shape):
     alarms: list[AlarmRow]
     approvals: list[ApprovalLine]
     approvals_total: int
+    standing: list[StandingRow] = []
 
 
 class ResultField(Shape):
