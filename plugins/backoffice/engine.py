@@ -13,7 +13,7 @@ import signal
 
 log = logging.getLogger("backoffice.engine")
 
-PARTS = ("backoffice.relay", "backoffice.hub", "backoffice.reconciler", "backoffice.retention")
+PARTS = ("backoffice.relay", "backoffice.hub", "backoffice.reconciler", "backoffice.retention", "backoffice.metrics")
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 
