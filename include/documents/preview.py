@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-import zipfile
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,13 +12,22 @@ from typing import Any, BinaryIO, Literal
 
 import openpyxl
 
-from include.documents.packages import NotReadable, check_xml, elements, open_package, read_part
+from include.documents.packages import (
+    UNREADABLE,
+    NotReadable,
+    check_other,
+    check_part,
+    check_total,
+    check_xml,
+    elements,
+    open_package,
+    read_part,
+)
 from include.documents.rules import WIDE_BYTE_ORDERS, by_media_type
 
 MOST_PARAGRAPHS, MOST_SIGNS = 5000, 1_000_000
 MOST_ROWS, MOST_COLUMNS, LONGEST_CELL = 500, 40, 500
 LARGEST_TEXT = 2 * 2**20
-LARGEST_BOOK = 30 * 2**20
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _ODT_TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
@@ -26,9 +35,8 @@ _ODT_TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _WORD_PARTS = re.compile(r"word/(document|footnotes|endnotes|header|footer)\d*\.xml")
 _at_work = threading.BoundedSemaphore(2)  # unpacking needs memory: never more than two at once in one server
 #: what the reader of tables says to a broken one
-UNREADABLE_BOOK = (
-    ValueError, KeyError, TypeError, IndexError, AttributeError, OSError, SyntaxError, zipfile.BadZipFile,
-)  # fmt: skip
+UNREADABLE_BOOK = (*UNREADABLE, TypeError, IndexError, AttributeError, SyntaxError, ArithmeticError)
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".emf", ".wmf")
 BUSY = "Сервер сейчас занят показом других файлов. Обновите страницу через несколько секунд."
 
 
@@ -84,6 +92,7 @@ def _docx(stream: BinaryIO) -> Preview:
         names = sorted(
             (one for one in package.namelist() if _WORD_PARTS.fullmatch(one)), key=lambda one: "document" not in one
         )
+        check_total(package, names)
         parts = (read_part(package, one) for one in names)
         tags = (f"{_W}p", f"{_W}tc", f"{_W}tr")
         made = _collect(line for part in parts for line in _structure(elements(part, tags), tags, _word_text))
@@ -175,14 +184,14 @@ def _collect(lines: Iterable[str]) -> Preview:
 
 def _xlsx(stream: BinaryIO) -> Preview:
     with open_package(stream) as package:
-        total = 0
-        for info in package.infolist():
-            if info.filename.endswith((".xml", ".rels")):
-                check_xml(read_part(package, info.filename))
-                total += info.file_size
-        if total > LARGEST_BOOK:
-            msg = "Внутри файла слишком много данных для просмотра."
-            raise NotReadable(msg)
+        # which part is a sheet is said inside, not by its name: each is looked at
+        names = [one for one in package.namelist() if not one.lower().endswith(PICTURES)]
+        check_total(package, names)
+        for name in names:
+            content = read_part(package, name)
+            (check_xml if name.endswith((".xml", ".rels")) else check_other)(content)
+        for picture in set(package.namelist()) - set(names):
+            check_part(package.getinfo(picture))
     stream.seek(0)
     try:
         book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
@@ -192,16 +201,7 @@ def _xlsx(stream: BinaryIO) -> Preview:
             for row in sheet.iter_rows(max_row=MOST_ROWS + 1, max_col=MOST_COLUMNS, values_only=True)
         ]
         title = sheet.title
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        AttributeError,
-        OSError,
-        SyntaxError,
-        zipfile.BadZipFile,
-    ) as error:
+    except UNREADABLE_BOOK as error:
         msg = "Таблица повреждена: её не удалось прочитать."
         raise NotReadable(msg) from error
     while rows and not any(rows[-1]):
@@ -232,5 +232,11 @@ def _decoded(content: bytes) -> str:
 def _zip(stream: BinaryIO) -> Preview:
     with open_package(stream) as package:
         found = package.infolist()
-    rows = [["Имя", "Размер, байт"], *([one.filename[:LONGEST_CELL], str(one.file_size)] for one in found[:MOST_ROWS])]
+    listed = ([_visible(one.filename)[:LONGEST_CELL], str(one.file_size)] for one in found[:MOST_ROWS])
+    rows = [["Имя", "Размер, байт"], *listed]
     return Preview("table", rows=rows, note="Показано, что лежит в архиве.", cut=len(found) > MOST_ROWS)
+
+
+def _visible(name: str) -> str:
+    """Return a name without the signs that would turn or hide a part of it («exe.txt» read backwards)."""
+    return "".join("·" if unicodedata.category(one).startswith("C") else one for one in name)

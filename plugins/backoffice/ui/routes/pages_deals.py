@@ -155,16 +155,15 @@ def responsible(request: Request, viewer: StaffViewer, deal_id: RowId, form: For
             raise InvalidInput(msg, "person_id")
         with transaction(viewer.actor) as work:
             services.give_deal(work, viewer, deal_id, person_id, form.get("reason", ""))
-        with reading() as session:
-            rights.require_seen(session, viewer, deal_id)
-            still_seen = True
     except NotFound:
-        still_seen = False
+        raise
     except BackofficeError as error:
         errors = Errors.of(error, "responsible", {"person_id", "reason", "responsible_id"})
         if "responsible_id" in errors.fields:
             errors.fields["person_id"] = errors.fields.pop("responsible_id")
         return show(request, viewer, deal_id, errors, form)
+    with reading() as session:
+        still_seen = rights.may_see(session, viewer, deal_id)
     return done(request, f"{ROOT}/deals/{deal_id}" if still_seen else f"{ROOT}/deals", "Ответственный изменён.")
 
 
