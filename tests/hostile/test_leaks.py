@@ -192,7 +192,8 @@ def test_logs_of_a_server_hold_no_secret_and_no_person(
 
     monkeypatch.setattr(directory, "people", broken)
     monkeypatch.setattr(directory, "company", broken)
-    for path in (f"{api}/people", f"{api}/companies/{planted['company']}", "/backoffice/people"):
+    monkeypatch.setattr(directory, "absences", broken)
+    for path in (f"{api}/people", f"{api}/companies/{planted['company']}", "/backoffice/me"):
         answer = client.get(path, headers=admin)
         assert answer.status_code == 500
         assert leaks(answer.text) == []

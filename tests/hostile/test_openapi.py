@@ -132,7 +132,7 @@ def aim(case: Any, real: dict[str, list[Any]], number: int) -> None:
 
 
 def judge(client: ASGIClient, case: Any, found: dict[str, str]) -> None:
-    if "\n" in str(case.path_parameters):
+    if any("\n" in str(one) for one in case.path_parameters.values()):
         return  # no mount of Starlette lets an address with a line break through: it never comes to us
     try:
         case.call_and_validate(session=client, base_url=SERVER, checks=CHECKED)
