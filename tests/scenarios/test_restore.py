@@ -166,6 +166,21 @@ def test_nothing_is_doubled(copied: Copied) -> None:
     assert {one["run_id"] for one in runs} == known, "прогон есть у каждого захода, и лишних нет"
 
 
+def test_the_nightly_cleaning_leaves_what_lives(copied: Copied) -> None:
+    """The real process: a worker cleans our side, the engine Airflow's, and nothing here is old enough to go."""
+    office = copied.office
+    living = "SELECT count(*) AS n FROM trigger"
+    before = office.airflow_rows(living)
+    office.call("ops", "POST", "/api/v2/dags/retention_nightly/dagRuns", {"logical_date": None})
+    state = "SELECT state FROM dag_run WHERE dag_id = 'retention_nightly'"
+    wait_until(lambda: [one["state"] for one in office.airflow_rows(state)] == ["success"], "уборка закончена", 180)
+    (done,) = office.rows("SELECT finished_at, removed FROM retention_pass")
+    assert done["finished_at"] is not None
+    assert done["removed"] == {}
+    assert office.airflow_rows(living) == before
+    at_rest(office)
+
+
 def test_old_and_new_cases_go_on_to_their_end(copied: Copied) -> None:
     office = copied.office
     there = {one["id"] for one in office.rows("SELECT id FROM deal")}
