@@ -169,7 +169,8 @@ class Installation:
         """
         strangers = ("AIRFLOW", "BACKOFFICE_", "PYTHONPATH", "PYTHONHOME")
         environment = {k: v for k, v in self.outer.items() if not k.startswith(strangers)}
-        environment |= {k: v for k, v in self.outer.items() if k.startswith("BACKOFFICE_")}
+        passed = ("BACKOFFICE_", "AIRFLOW__METRICS__")  # where metrics go is asked for with Airflow's own settings
+        environment |= {k: v for k, v in self.outer.items() if k.startswith(passed)}
         environment |= airflow_settings(
             self.places,
             secrets=self.secrets,

@@ -36,6 +36,12 @@ SECRET = {
     "AIRFLOW__CELERY__RESULT_BACKEND",
     "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST",
 }
+#: Off unless .env asks for them.
+METRICS = {
+    "AIRFLOW__METRICS__STATSD_ON": "${BACKOFFICE_STATSD_ON:-False}",
+    "AIRFLOW__METRICS__STATSD_HOST": "${BACKOFFICE_STATSD_HOST:-localhost}",
+    "AIRFLOW__METRICS__STATSD_PORT": "${BACKOFFICE_STATSD_PORT:-8125}",
+}
 #: Options of the Celery provider, which one machine does not install.
 OF_CELERY = {"AIRFLOW__CELERY__BROKER_URL", "AIRFLOW__CELERY__RESULT_BACKEND"}
 AIRFLOW_SERVICES = {
@@ -59,7 +65,8 @@ def compose() -> dict[str, Any]:
 def test_settings_are_those_of_make_up(compose: dict[str, Any], service: str) -> None:
     environment = compose["services"][service]["environment"]
     ours = {key: value for key, value in environment.items() if key.startswith("AIRFLOW__")}
-    expected = {key: value for key, value in COMMON.items() if key.startswith("AIRFLOW__")} | OF_THE_DEPLOYMENT
+    expected = {key: value for key, value in COMMON.items() if key.startswith("AIRFLOW__")}
+    expected |= OF_THE_DEPLOYMENT | METRICS
     assert {key: value for key, value in ours.items() if key not in SECRET} == expected
     assert set(ours) >= SECRET
     assert {key: environment[key] for key in COMMON} == COMMON
@@ -133,7 +140,8 @@ def test_no_secret_has_a_default(compose: dict[str, Any]) -> None:
     body = text.split("name: backoffice", 1)[1]
     used = re.findall(r"\$\{(\w+)([^}]*)\}", body)
     assert used
-    assert [name for name, rest in used if rest != ":?" and name != "HOSTNAME"] == []
+    plain = {"HOSTNAME", *(one[2:].partition(":")[0] for one in METRICS.values())}
+    assert [name for name, rest in used if rest != ":?" and name not in plain] == []
     explained = set(re.findall(r"^#   (\w+)=", text, re.MULTILINE))
     assert {name for name, _ in used} - {"HOSTNAME"} == explained
 

@@ -117,6 +117,13 @@ def test_a_strangers_airflow_settings_do_not_leak_in(tmp_path: Path) -> None:
     assert environment["PATH"] == "/bin"
 
 
+def test_airflows_settings_of_metrics_are_passed_on(tmp_path: Path) -> None:
+    """docs/runbook.md: the only settings of Airflow that `make up` takes from outside."""
+    outer = {"AIRFLOW__METRICS__STATSD_ON": "True", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+    environment = Installation(tmp_path / "home", environment=outer).env()
+    assert {name: environment[name] for name in outer} == outer
+
+
 def test_replicas_are_read_and_nonsense_is_refused() -> None:
     one = dict.fromkeys(AIRFLOW_PROGRAMS, 1)
     assert replicas("scheduler=2, triggerer=3") == one | {"scheduler": 2, "triggerer": 3}
