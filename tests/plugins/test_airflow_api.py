@@ -54,7 +54,7 @@ def set_dag(**values: Any) -> None:
 def test_pinned_version() -> None:
     import airflow
 
-    assert airflow.__version__ == "3.3.2", "новый Airflow: пройдите все проверки этого файла и docs/adr/0001…0004"
+    assert airflow.__version__ == "3.3.2", "новый Airflow: пройдите все проверки этого файла и docs/adr/0001…0004, 0011"
 
 
 def test_processes_are_found_by_their_tag(api: Any) -> None:
@@ -205,6 +205,96 @@ def test_the_scheduler_takes_the_nudged_run_first(api: Any) -> None:
     assert len(first) == 20, "[scheduler] max_dagruns_per_loop_to_schedule"
 
 
+def set_steps(run_id: str, **states: str | None) -> None:
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        for step, state in states.items():
+            of_run = update(TaskInstance).where(TaskInstance.run_id == run_id, TaskInstance.task_id == step)
+            session.execute(of_run.values(state=state))
+
+
+def test_one_glance_tells_what_goes_on(api: Any) -> None:
+    for number, state in enumerate(("running", "queued", "failed"), start=1):
+        api.create_run("every_word", f"deal-{number}-visit-1")
+        set_run(f"deal-{number}-visit-1", state=state)
+    set_steps("deal-1-visit-1", take="deferred", call="failed")
+    set_steps("deal-3-visit-1", call="failed")
+    seen = api.glance()
+    assert seen.runs == {("every_word", "deal-1-visit-1"), ("every_word", "deal-2-visit-1")}
+    assert seen.deferred == {("every_word", "deal-1-visit-1", "take")}
+    assert seen.failed == {("every_word", "deal-1-visit-1")}
+    set_dag(is_paused=True)
+    assert api.glance() == seen
+
+
+def behind(api: Any, step: str) -> set[str]:
+    from airflow.models.dagbag import DBDagBag
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        dag = DBDagBag().get_latest_version_of_dag("every_word", session=session)
+        return set(dag.get_task(step).get_flat_relative_ids(upstream=False))
+
+
+def test_a_failed_run_runs_again_from_its_failed_step(api: Any) -> None:
+    """Look again at clear_task_instances: the step begins anew, and what could not begin behind it, nothing else."""
+    api.create_run("every_word", "deal-1-visit-1")
+    after = behind(api, "take")
+    assert {"call", "late"} & after
+    one = sorted(after)[0]
+    set_steps("deal-1-visit-1", **dict.fromkeys(after, "upstream_failed") | {"take": "failed", one: "skipped"})
+    set_run("deal-1-visit-1", state="failed", last_scheduling_decision=datetime(2026, 1, 1, tzinfo=UTC))
+    assert set(api.clear_steps("every_word", "deal-1-visit-1", ["take"], [one])) == {"take", *after} - {one}
+    run = api.run_states([("every_word", "deal-1-visit-1")])["every_word", "deal-1-visit-1"]
+    assert run.state == "queued"
+    assert {step for step, state in run.tasks.items() if state is not None} == {one}
+    assert column_of_run("deal-1-visit-1", "last_scheduling_decision") is None
+
+
+def test_a_running_run_goes_on_from_its_failed_step_and_is_examined_next(api: Any) -> None:
+    api.create_run("every_word", "deal-1-visit-1")
+    set_run("deal-1-visit-1", state="running", last_scheduling_decision=datetime(2026, 1, 1, tzinfo=UTC))
+    set_steps("deal-1-visit-1", take="success", call="failed")
+    assert "take" not in api.clear_steps("every_word", "deal-1-visit-1", ["call"], ["take"])
+    run = api.run_states([("every_word", "deal-1-visit-1")])["every_word", "deal-1-visit-1"]
+    assert (run.state, run.tasks["take"], run.tasks["call"]) == ("running", "success", None)
+    assert column_of_run("deal-1-visit-1", "last_scheduling_decision") is None
+
+
+def test_two_at_once_clear_a_step_once(api: Any) -> None:
+    api.create_run("every_word", "deal-1-visit-1")
+    set_run("deal-1-visit-1", state="failed")
+    set_steps("deal-1-visit-1", take="failed")
+
+    def clear(_: int) -> str:
+        try:
+            api.clear_steps("every_word", "deal-1-visit-1", ["take"], [])
+        except api.CannotClear as refused:
+            return str(refused)
+        return "cleared"
+
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(clear, range(4)))
+    assert sorted(said) == ["cleared", *["Шаг уже повторяется: подождите несколько секунд."] * 3]
+    assert column_of_run("deal-1-visit-1", "clear_number") == 1
+
+
+@pytest.mark.parametrize(
+    ("run_id", "step", "said"),
+    [
+        ("no-such-run", "take", "больше нет: сверка"),
+        ("deal-1-visit-1", "no_such_step", "Шага no_such_step"),
+        ("deal-1-visit-1", "take", "уже повторяется"),
+    ],
+)
+def test_what_cannot_be_cleared_is_said(api: Any, run_id: str, step: str, said: str) -> None:
+    api.create_run("every_word", "deal-1-visit-1")
+    with pytest.raises(api.CannotClear, match=said):
+        api.clear_steps("every_word", run_id, [step], [])
+
+
 def test_a_note_is_put_once(api: Any) -> None:
     api.create_run("every_word", "deal-1-visit-1")
     api.set_note("every_word", "deal-1-visit-1", "сделка ушла со стадии")
@@ -270,6 +360,7 @@ def test_events_of_a_trigger_keep_their_form() -> None:
         ("airflow.serialization.definitions.dag:SerializedDAG.create_dagrun",
          {"run_id", "run_after", "conf", "run_type", "triggered_by", "state", "session"}),
         ("airflow.models.dagbag:DBDagBag.get_latest_version_of_dag", {"dag_id", "session"}),
+        ("airflow.models.taskinstance:clear_task_instances", {"tis", "session", "dag_run_state"}),
         ("airflow.triggers.base:StartTriggerArgs", {"trigger_cls", "trigger_kwargs", "next_method", "timeout"}),
         ("airflow.triggers.base:BaseTrigger.run", {"self"}),
         ("airflow.triggers.base:BaseTrigger.on_kill", {"self"}),
@@ -298,11 +389,14 @@ def test_signatures_that_we_call(path: str, names: set[str]) -> None:
         ("dag", {"dag_id", "is_paused", "is_stale"}),
         ("dag_tag", {"dag_id", "name"}),
         ("trigger", {"id", "classpath", "kwargs", "triggerer_id"}),
-        ("job", {"id", "job_type", "state", "end_date", "latest_heartbeat", "hostname"}),
+        ("job", {"id", "job_type", "state", "start_date", "end_date", "latest_heartbeat", "hostname"}),
+        ("callback", {"type", "created_at"}),
+        ("import_error", {"filename", "stacktrace"}),
+        ("dag", {"dag_display_name", "next_dagrun_create_after"}),
     ],
 )
 def test_columns_that_we_use(airflow_database: str, table: str, columns: set[str]) -> None:
-    """Look again at airflow_api.py, nudge.py and include/installation/dead_jobs.py, doctor.py."""
+    """Look again at airflow_api.py, nudge.py, include/installation/dead_jobs.py and include/ops/checks_airflow.py."""
     from airflow import settings
     from sqlalchemy import inspect as look
 
