@@ -12,11 +12,12 @@ from include.companies.models import Company
 from include.companies.services import find_companies, get_company
 from include.deals.models import DealField, Funnel, Stage
 from include.notices.models import Notice
-from include.shared import clock
+from include.shared.heartbeat import KEPT
 from include.shared.models import Heartbeat, Setting
 from include.staff.absence import absences_of
 from include.staff.me import Preferences
 from include.staff.models import Department, Person
+from include.staff.rules import short_name
 from include.staff.services import names
 from include.workplace.shapes import (
     CompanyRow,
@@ -77,8 +78,12 @@ def frame(session: Session, person_id: int | None, company_name: str) -> Frame:
 
 def people(session: Session, *, department_id: int | None = None) -> list[PersonRow]:
     """Return the active people by name."""
+    # columns and no checks of our own text: every select of people on every card is made of this
     statement = (
-        select(Person, Department.name)
+        select(
+            Person.id, Person.last_name, Person.first_name, Person.middle_name, Person.post,
+            Department.name.label("department"),
+        )
         .outerjoin(Department, Department.id == Person.department_id)
         .where(Person.active)
         .order_by(Person.last_name, Person.first_name, Person.id)
@@ -87,14 +92,14 @@ def people(session: Session, *, department_id: int | None = None) -> list[Person
     if department_id is not None:
         statement = statement.where(Person.department_id == department_id)
     return [
-        PersonRow(
+        PersonRow.model_construct(
             id=one.id,
-            name=one.short_name,
+            name=short_name(one.last_name, one.first_name, one.middle_name),
             full_name=" ".join(part for part in (one.last_name, one.first_name, one.middle_name) if part),
             post=one.post,
-            department=department,
+            department=one.department,
         )
-        for one, department in session.execute(statement)
+        for one in session.execute(statement)
     ]
 
 
@@ -186,9 +191,9 @@ def settings(session: Session) -> list[SettingRow]:
 
 def parts(session: Session) -> list[PartHealth]:
     """Return how long ago each part of the engine last said that it works."""
-    now = clock.machine_now()
-    rows = session.scalars(select(Heartbeat).order_by(Heartbeat.name, Heartbeat.instance)).all()
+    now = session.scalars(select(func.clock_timestamp())).one()  # a pulse carries the database's time
+    pulses = select(Heartbeat).where(Heartbeat.name.not_in(KEPT)).order_by(Heartbeat.name, Heartbeat.instance)
     return [
         PartHealth(name=one.name, instance=one.instance, age_seconds=round((now - one.at).total_seconds(), 1))
-        for one in rows
+        for one in session.scalars(pulses)
     ]
