@@ -50,6 +50,9 @@ def main() -> None:
     from airflow import settings  # noqa: PLC0415 - its import reads the environment
 
     settings.initialize()  # type: ignore[no-untyped-call]
+    from backoffice import masking  # noqa: PLC0415 - it masks what Airflow has just set up
+
+    masking.install()
     asyncio.run(run())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,22 @@ desk = _company_behind_pages
 # the machine may be busy, and a check that fails only today is none
 settings.register_profile("hostile", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("hostile")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def airflow_says_nothing() -> Iterator[None]:
+    """The page of operations asks Airflow's database, which these tests do not have; its own tests stand apart."""
+    from include.ops.examination import Patient
+    from include.shared.db import libpq_url
+
+    with pytest.MonkeyPatch.context() as patch:
+        with suppress(ImportError):  # the walks and the properties do without Airflow
+            from backoffice import ops
+
+            patch.setattr(ops, "findings", list)
+            patch.setattr(ops, "clear", lambda *_: None)
+            patch.setattr(ops, "patient", lambda: Patient("postgresql://nobody@127.0.0.1:9/none", libpq_url(), 1000))
+        yield
 
 
 class Watch:

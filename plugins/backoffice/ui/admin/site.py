@@ -9,6 +9,7 @@ from typing import Any
 from airflow.configuration import conf
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount
@@ -117,6 +118,14 @@ class Site(BaseAdmin):
             return RedirectResponse(f"{ROOT}{PATH}/{key}/list", 303)
         context = {"view": view, "row": row, "name": view.name_of(row), "action": action, "error": error, "pk": pk}
         return self._template_response(request, "act.html", context, status)
+
+    @route("/_api/{key}/action", methods=["POST"], name="action")
+    async def handle_action(self, request: Request) -> Response:
+        """Refuse in words what names no act; starlette-admin would fail."""
+        if not request.query_params.get("name"):
+            raise HTTPException(422)
+        response: Response = await super().handle_action(request)
+        return response
 
     # --- what is ours instead of starlette-admin's ---
 

@@ -134,8 +134,10 @@ def open_notice(request: Request, viewer: StaffViewer, notice_id: RowId) -> Resp
     with transaction(viewer.actor) as work:
         services.read_notices(work, viewer, [notice_id])
         seen = next((one for one in day.notices(work.session, viewer, limit=1, before_id=notice_id + 1)), None)
-    link = seen.link if seen is not None and seen.id == notice_id else None
-    return done(request, local_address(link, f"{ROOT}/notices"))
+    if seen is None or seen.id != notice_id:
+        msg = f"Уведомления № {notice_id} нет."
+        raise NotFound(msg)
+    return done(request, local_address(seen.link, f"{ROOT}/notices"))
 
 
 def _moment(text: str) -> datetime | None:
