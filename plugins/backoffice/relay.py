@@ -11,11 +11,11 @@ import json
 import logging
 import os
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as SQLTimeoutError
 from sqlalchemy.orm import Session
@@ -100,7 +100,7 @@ def relay_batch(limit: int = BATCH) -> int:
         with Session(business_engine()) as session, session.begin():
             event = session.scalars(
                 select(OutboxEvent)
-                .where(OutboxEvent.state == "pending", OutboxEvent.next_try_at <= clock.machine_now())
+                .where(OutboxEvent.state == "pending", _is_due(clock.machine_now()))
                 .order_by(OutboxEvent.next_try_at, OutboxEvent.id)
                 .limit(1)
                 .with_for_update(skip_locked=True)
@@ -124,6 +124,11 @@ def relay_batch(limit: int = BATCH) -> int:
                 event.state, event.error, event.done_at = "done", None, clock.machine_now()
             done += 1
     return done
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """Say which events have their turn: also those set further ahead than any pause – the machine's clock went back."""
+    return or_(OutboxEvent.next_try_at <= now, OutboxEvent.next_try_at > now + timedelta(seconds=LONGEST_RETRY))
 
 
 def _relay(event: OutboxEvent) -> None:

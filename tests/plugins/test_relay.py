@@ -215,6 +215,14 @@ def test_a_passing_failure_is_tried_again(airflow: FakeAirflow, business: Engine
     assert airflow.runs == [("goods", "deal-1-visit-1")]
 
 
+def test_an_event_of_a_clock_that_was_ahead_does_not_wait(airflow: FakeAirflow, business: Engine, event: Any) -> None:
+    made = event()
+    with business.begin() as connection:  # written two hours ahead; then the machine's clock was put right
+        connection.execute(text("UPDATE outbox_event SET next_try_at = now() + interval '2 hours'"))
+    assert relay.relay_batch() == 1
+    assert state_of(business, made)[0] == "done"
+
+
 def test_poison_goes_to_the_dead_letters_and_stops_nobody(airflow: FakeAirflow, business: Engine, event: Any) -> None:
     airflow.failures = {"letters": 1000}
     airflow.listening["on:field:ready_at"] = ["letters"]
