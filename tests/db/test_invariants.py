@@ -36,7 +36,7 @@ PLANTED = {
     "visit_is_not_one": "UPDATE stage_visit SET left_at = now() WHERE deal_id = :deal",
     "visit_without_event": "UPDATE outbox_event SET visit = 'x' || visit WHERE case_id = :case",
     "move_without_audit": "UPDATE stage_visit SET from_stage_id = stage_id WHERE deal_id = :deal",
-    "visits_out_of_line": "UPDATE stage_visit SET left_at = '2020-01-01' WHERE deal_id = :deal AND from_stage_id IS NULL",
+    "visits_out_of_line": "UPDATE stage_visit SET left_at = '2020-01-01' WHERE deal_id = :deal AND left_at IS NOT NULL",
     "event_without_instance": """
         WITH made AS (
             INSERT INTO outbox_event (kind, listen_key, case_id, visit, created_at, next_try_at, state)
