@@ -206,16 +206,16 @@ def _deaf(stand: Stand, seen: Seen, number: int, sizes: Sizes) -> None:
 
 
 def _slow(stand: Stand, seen: Seen, number: int, sizes: Sizes) -> None:
-    """Walk steps on a disk that is slow to sync, with two schedulers and two triggerers."""
+    """Walk steps on a disk that is slow to sync, with two of each that moves cases."""
     name = "slow_few" if number == FEW else "slow_many"
-    say(f"стенд: медленный диск, по два scheduler и triggerer, {number} ждущих")
+    say(f"стенд: медленный диск, по два scheduler, triggerer и engine, {number} ждущих")
     try:
-        stand.start(replicas="scheduler=2,triggerer=2", fsync_ms=FSYNC_MS)
+        stand.start(replicas="scheduler=2,triggerer=2,engine=2", fsync_ms=FSYNC_MS)
     except NoCompiler as missing:
         seen.notes["slow"] = str(missing)
         return
     _fill(stand, seen, number)
-    stand.settle_down(60 if number > DEAF_AT else 20)  # the second triggerer takes its share
+    stand.settle_down(60 if number > DEAF_AT else 20)  # the second of each takes its share
     stand.walk(3)
     commit = stand.database.commit_ms()
     seen.times[name] = stand.walk(sizes.samples)
@@ -385,7 +385,7 @@ def _slow_rows(ours: Seen, sizes: Sizes) -> list[Row]:
     for key, count in (("slow_few", FEW), ("slow_many", sizes.waiting)):
         times = ours.times.get(key)
         if times:
-            name = f"Следующий ждущий шаг, +{FSYNC_MS} мс на fsync, 2 scheduler, 2 triggerer, ждут {_count(count)}"
+            name = f"Следующий ждущий шаг, +{FSYNC_MS} мс на fsync, по два scheduler, triggerer и engine, ждут {_count(count)}"
             median, tail = summary(times)
             note = f"n={len(times)}; {ours.notes[key]}"
             target = f"p95 ≤ {number(STEP_TARGET)} с"

@@ -18,6 +18,8 @@ import psycopg
 
 Cpu = dict[str, float]
 RUNNER = " (исполнитель)"
+#: What every stack goes through says nothing.
+PLUMBING = ("runpy", "commands/", "cli/", "utils/cli.py", "airflow/__main__.py", "threading.py", "futures/", "asyncio/")
 PROFILED = ("scheduler", "triggerer", "api-server", "engine")
 
 
@@ -165,7 +167,8 @@ def _top(kept: Path, top: int) -> str:
     text = [f"  всего {samples}", "  своё время:"]
     text += [f"  {100 * count / samples:5.1f} %  {frame}" for frame, count in own.most_common(top)]
     text.append("  со всем вызванным:")
-    text += [f"  {100 * count / samples:5.1f} %  {frame}" for frame, count in total.most_common(3 * top)]
+    telling = [(frame, count) for frame, count in total.most_common() if not any(part in frame for part in PLUMBING)]
+    text += [f"  {100 * count / samples:5.1f} %  {frame}" for frame, count in telling[: 3 * top]]
     return "\n".join(text)
 
 

@@ -15,6 +15,7 @@ import requests
 from include.installation.airflow_settings import SIMPLE_AUTH_MANAGER
 from include.installation.installation import Installation, free_port
 from include.installation.places import PROJECT
+from include.installation.programs import AIRFLOW_PROGRAMS, ENGINE
 from tests.bench.database import Database
 from tests.bench.stand import AT_ONCE, LOOK_EVERY, WALKABLE, TooSlow, clean_environment
 
@@ -55,6 +56,17 @@ class PlainInstallation(Installation):
             "PYTHONPATH": str(PROJECT),
             "PYTHONUTF8": "1",
         }
+
+    def start(self) -> None:
+        """Start Airflow's own programs only."""
+        self._start_supervisor()
+        for name in AIRFLOW_PROGRAMS:
+            if name != ENGINE:
+                self.release(name)
+
+    def unhealthy(self) -> list[str]:
+        """Name what is not healthy yet; our engine is meant to be down."""
+        return [name for name in super().unhealthy() if name != ENGINE]
 
     def migrate(self) -> None:
         """Bring only Airflow's database to its scheme."""
