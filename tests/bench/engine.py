@@ -385,7 +385,7 @@ def _slow_rows(ours: Seen, sizes: Sizes) -> list[Row]:
     for key, count in (("slow_few", FEW), ("slow_many", sizes.waiting)):
         times = ours.times.get(key)
         if times:
-            name = f"Следующий ждущий шаг, +{FSYNC_MS} мс на fsync, по два scheduler, triggerer и engine, ждут {_count(count)}"
+            name = f"Следующий ждущий шаг, +{FSYNC_MS} мс на fsync, программ по две, ждут {_count(count)}"
             median, tail = summary(times)
             note = f"n={len(times)}; {ours.notes[key]}"
             target = f"p95 ≤ {number(STEP_TARGET)} с"
