@@ -17,7 +17,7 @@ COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --ge
 # Each group is a process of its own: Airflow's settings are read once, and the groups need different ones.
 TEST_GROUPS := "tests/unit tests/db tests/installation tests/test_rooms.py" "tests/dags tests/plugins tests/rehearsals" \
   "tests/ui tests/browser tests/hostile"
-export CONFIRM REPLICAS
+export CONFIRM REPLICAS SEED ROUNDS CASES FAULTS BALLAST REPORT
 
 .PHONY: help
 help: ## Показать эту справку
@@ -76,8 +76,13 @@ else
 	trap 'kill $$scenarios' INT TERM; status=0; \
 	for group in $(TEST_GROUPS); do $(VENV)/python -m pytest $$group || status=1; done; \
 	echo "Сценарии на настоящем Airflow шли рядом; их итог:"; \
-	wait $$scenarios || status=1; cat $$log; rm -f $$log; exit $$status
+	wait $$scenarios || status=1; cat $$log; rm -f $$log; \
+	$(VENV)/python -m pytest tests/faults || status=1; exit $$status
 endif
+
+.PHONY: chaos
+chaos: install ## Случайные сбои при живых делах: SEED= ROUNDS=20 CASES=50 FAULTS="имена"; BALLAST="500 5000" - глухота
+	@$(VENV)/python -m tests.faults.chaos
 
 .PHONY: mutants
 mutants: install ## Посадить поломки в копию проекта: каждую должен заметить названный тест (ONLY="имена")

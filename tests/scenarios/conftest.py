@@ -1,8 +1,7 @@
-"""One Airflow for all scenarios and fault tests: it starts once, everything else shares it."""
+"""One Airflow for all scenarios: it starts once, everything else shares it."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -25,7 +24,6 @@ STORIES = [*stories.STORIES, *stories_selling.STORIES]
 def office() -> Iterator[Office]:
     """A running office with a small company and the probe funnel."""
     home = Path(tempfile.mkdtemp(prefix="backoffice-scenarios-"))
-    os.environ["REPLICAS"] = os.environ.get("REPLICAS") or "triggerer=2"  # a take-over needs a second one
     installation = Installation(home, port=free_port(), clock="virtual", extra_dags=Path(__file__).parent / "processes")
     try:
         installation.prepare()
@@ -46,5 +44,5 @@ def told_stories(office: Office) -> dict[tuple[str, int], Seen]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Stories first, then faults: a killed program must not meet a story; the copy of the office last."""
-    items.sort(key=lambda item: ("test_restore" in item.nodeid, "test_faults" in item.nodeid))
+    """The copy of the office last: its programs stop meanwhile."""
+    items.sort(key=lambda item: "test_restore" in item.nodeid)
