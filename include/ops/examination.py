@@ -50,7 +50,10 @@ def _open(open_: ExitStack, url: str, name: str, table: str, found: list[Finding
     try:
         connection = open_.enter_context(connect(url))
         missing = connection.execute("select to_regclass(%s) is null as no", [table]).fetchall()[0]["no"]
-    except psycopg.OperationalError as error:
+    except (
+        psycopg.OperationalError,
+        psycopg.ProgrammingError,
+    ) as error:  # away, or its address is none of PostgreSQL's
         found.append(_down(name, error))
         return None
     if missing:

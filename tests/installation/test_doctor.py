@@ -479,6 +479,11 @@ def test_a_database_that_is_away_is_named_once_each(healthy: Installation, monke
     assert codes(healthy) == ["database_down"]
 
 
+def test_an_address_that_is_not_postgresql_is_named(healthy: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Installation, "airflow_database_url", property(lambda _: "sqlite:////tmp/airflow.db"))
+    assert codes(healthy) == ["database_down"]
+
+
 def test_json_for_a_machine(healthy: Installation, capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.run(healthy, as_json=True) == 1
     assert '"code": "program_down"' in capsys.readouterr().out
