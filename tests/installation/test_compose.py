@@ -140,7 +140,7 @@ def test_no_secret_has_a_default(compose: dict[str, Any]) -> None:
     body = text.split("name: backoffice", 1)[1]
     used = re.findall(r"\$\{(\w+)([^}]*)\}", body)
     assert used
-    plain = {"HOSTNAME", *(one[2:].partition(":")[0] for one in METRICS.values())}
+    plain = {"HOSTNAME", "BACKOFFICE_TRUSTED_PROXIES", *(one[2:].partition(":")[0] for one in METRICS.values())}
     assert [name for name, rest in used if rest != ":?" and name not in plain] == []
     explained = set(re.findall(r"^#   (\w+)=", text, re.MULTILINE))
     assert {name for name, _ in used} - {"HOSTNAME"} == explained
