@@ -16,12 +16,12 @@ from include.shared import clock
 from include.shared.work import Actor, transaction
 from tests.faults.faults import wait_until
 from tests.faults.office import FaultOffice, healthy
+from tests.scenarios.rest import DAG, close, instances
 from tests.scenarios.stories import EXPRESS, TASK
 
 pytestmark = pytest.mark.airflow
 
 LIVE = 7
-DAG = "goods_identification"
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +35,6 @@ def live(office: FaultOffice) -> list[dict[str, Any]]:
     office.advance()
     assert [len(office.open_tasks(deal["case_id"])) for deal in made] == [1] * LIVE
     return made
-
-
-def close(office: FaultOffice, deal: dict[str, Any]) -> None:
-    """Close the deal's one open task as its executor."""
-    (task,) = office.open_tasks(deal["case_id"])
-    office.call("Иванова", "POST", f"/tasks/{task['id']}/close", {"result": {}})
-
-
-def instances(office: FaultOffice, deal: dict[str, Any]) -> list[tuple[str, str | None]]:
-    """Return state and reason of the deal's instances, oldest first."""
-    found = office.rows("SELECT state, reason FROM process_instance WHERE case_id = :c ORDER BY id", c=deal["case_id"])
-    return [(one["state"], one["reason"]) for one in found]
 
 
 def hold_engines(office: FaultOffice) -> None:

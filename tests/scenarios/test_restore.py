@@ -20,8 +20,8 @@ from include.installation import backup, manifest, restore
 from include.installation.installation import Installation, free_port
 from include.process.reading import violations
 from tests.scenarios.office import Office
+from tests.scenarios.rest import DAG, at_rest, close, instances, wait_until
 from tests.scenarios.stories import EXPRESS, TASK
-from tests.scenarios.test_faults import DAG, at_rest, close, instances, wait_until
 
 pytestmark = pytest.mark.airflow
 
