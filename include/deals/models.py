@@ -56,6 +56,7 @@ class Deal(Base):
     __table_args__ = (
         Index("ix_deal_board", "funnel_code", "stage_id", "id"),
         Index("ix_deal_responsible_id", "responsible_id"),
+        Index("ix_deal_created_by", "created_by"),
         Index("ix_deal_search_key", "search_key", postgresql_ops={"search_key": "text_pattern_ops"}),
     )
 

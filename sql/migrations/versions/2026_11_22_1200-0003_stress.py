@@ -55,10 +55,12 @@ def upgrade() -> None:
     unfinished = sa.text("finished_at IS NULL")
     op.create_index("ix_retention_pass_unfinished", "retention_pass", ["id"], postgresql_where=unfinished)
     op.create_index("ix_outbox_event_dead", "outbox_event", ["id"], postgresql_where=sa.text("state = 'dead'"))
+    op.create_index("ix_deal_created_by", "deal", ["created_by"])
 
 
 def downgrade() -> None:
     """Take the schema back."""
+    op.drop_index("ix_deal_created_by", "deal")
     op.drop_index("ix_outbox_event_dead", "outbox_event")
     op.drop_table("retention_pass")
     op.drop_index("ix_step_state_stuck", "step_state")
