@@ -171,10 +171,10 @@ def test_the_nightly_cleaning_leaves_what_lives(copied: Copied) -> None:
     office = copied.office
     living = "SELECT count(*) AS n FROM trigger"
     before = office.airflow_rows(living)
-    office.call("ops", "POST", "/api/v2/dags/retention_nightly/dagRuns", {"logical_date": None})
-    state = "SELECT state FROM dag_run WHERE dag_id = 'retention_nightly'"
-    wait_until(lambda: [one["state"] for one in office.airflow_rows(state)] == ["success"], "уборка закончена", 180)
-    (done,) = office.rows("SELECT finished_at, removed FROM retention_pass")
+    made = office.call("ops", "POST", "/api/v2/dags/retention_nightly/dagRuns", {"logical_date": None})
+    path = f"/api/v2/dags/retention_nightly/dagRuns/{made['dag_run_id']}"
+    wait_until(lambda: office.call("ops", "GET", path)["state"] == "success", "уборка закончена", 180)
+    (done,) = office.rows("SELECT finished_at, removed FROM retention_pass ORDER BY id DESC LIMIT 1")
     assert done["finished_at"] is not None
     assert done["removed"] == {}
     assert office.airflow_rows(living) == before
