@@ -1,6 +1,6 @@
 """Our waiting steps in Airflow's database: looked at, ended, compared (private API as in airflow_api.py, same test).
 
-A waiting step is a deferred task instance whose trigger row is ours and is held by no triggerer (docs/adr/0011).
+A waiting step is a deferred task instance whose trigger row is ours and is held by no triggerer (docs/adr/0010).
 """
 
 from __future__ import annotations

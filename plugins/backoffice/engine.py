@@ -1,6 +1,6 @@
 """The engine of processes, a program of its own: relay, hub and reconciler (``python -m backoffice.engine``).
 
-Any number may run at once, on any machines; pages do not slow it and it does not slow pages (docs/adr/0011).
+Any number may run at once, on any machines; pages do not slow it and it does not slow pages (docs/adr/0010).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The hub: looks at the waiting steps of whatever has changed and ends those whose fact has come (docs/adr/0011).
+"""The hub: looks at the waiting steps of whatever has changed and ends those whose fact has come (docs/adr/0010).
 
 A waiting step is a row in Airflow's database and a row in ours; nobody holds it in memory, so thousands cost nothing
 and any hub can go on with them at once. A notification is never trusted: it only says "look". At the start, after

@@ -1,4 +1,4 @@
-"""The nudge: Airflow's database says when a step begins to wait and when one has ended (docs/adr/0003, 0011).
+"""The nudge: Airflow's database says when a step begins to wait and when one has ended (docs/adr/0003, 0010).
 
 Two triggers in Airflow's database: one only sends a notification, which the hub hears – it looks at a step that waits
 and makes the run of a finished one the next that the scheduler examines, in its own short transaction (inside the
@@ -13,7 +13,7 @@ import sys
 import psycopg
 
 CHANNEL = "backoffice_nudge"
-#: Triggers of this queue are taken by no triggerer: the hub ends their steps from outside (docs/adr/0011).
+#: Triggers of this queue are taken by no triggerer: the hub ends their steps from outside (docs/adr/0010).
 QUEUE = "backoffice"
 CLASS_PATH = "backoffice.triggers.steps.StepTrigger"
 INSTALL = f"""

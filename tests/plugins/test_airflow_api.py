@@ -54,7 +54,7 @@ def set_dag(**values: Any) -> None:
 def test_pinned_version() -> None:
     import airflow
 
-    assert airflow.__version__ == "3.3.2", "новый Airflow: пройдите все проверки этого файла и docs/adr/0001…0004, 0011"
+    assert airflow.__version__ == "3.3.2", "новый Airflow: пройдите все проверки этого файла и docs/adr/0001…0004, 0010"
 
 
 def test_processes_are_found_by_their_tag(api: Any) -> None:

@@ -1,4 +1,4 @@
-"""The stored form of a waiting step: a row in Airflow's table of triggers that no triggerer holds (docs/adr/0011).
+"""The stored form of a waiting step: a row in Airflow's table of triggers that no triggerer holds (docs/adr/0010).
 
 The hub ends the step from outside when its fact has come. The class path and the keyword arguments are a stored format
 that must stay readable for months: never rename the class, never make an argument mandatory, never raise in
