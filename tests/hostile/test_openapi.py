@@ -15,6 +15,7 @@ import os
 import random
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import schemathesis
@@ -40,8 +41,8 @@ from tests.ui.conftest import Desk
 
 pytestmark = pytest.mark.db
 HUNT = int(os.environ.get("BACKOFFICE_HUNT", "0"))
-EXAMPLES = HUNT or 3
-BOUNDARIES = HUNT * 20 or 12  # of each operation; they are taken from the whole list, not from its beginning
+EXAMPLES = HUNT or 2
+BOUNDARIES = HUNT * 20 or 9  # of each operation; they are taken from the whole list, not from its beginning
 CALLERS = ("admin", "ops", "manager", None)
 SERVER = "http://testserver/backoffice"
 #: positive_data_acceptance is not asked: what has the right shape may still be nothing that the business accepts.
@@ -132,7 +133,7 @@ def aim(case: Any, real: dict[str, list[Any]], number: int) -> None:
 
 
 def judge(client: ASGIClient, case: Any, found: dict[str, str]) -> None:
-    if any("\n" in str(one) for one in case.path_parameters.values()):
+    if "\n" in unquote(case.formatted_path):
         return  # no mount of Starlette lets an address with a line break through: it never comes to us
     try:
         case.call_and_validate(session=client, base_url=SERVER, checks=CHECKED)

@@ -271,7 +271,8 @@ BODIES: dict[str, Callable[[Things], Any]] = {
     "/api/deals/{deal_id}/comments": lambda _: {"text": "Слово"},
     "/deals/{deal_id}/comments": lambda _: {"text": "Слово"},
     "/api/people/{person_id}/absences": lambda _: {
-        "begins_at": f"{next_days()['begins_on']}T09:00:00+03:00", "ends_at": f"{next_days()['ends_on']}T18:00:00+03:00"},
+        name.replace("_on", "_at"): f"{day}T{hour}:00:00+03:00"
+        for hour, (name, day) in zip(("09", "18"), next_days().items(), strict=True)},
     "/api/people/{person_id}/leave": lambda _: {"plan": {}, "reason": "уходит"},
     "/people/{person_id}/leave": lambda _: {"reason": "уходит", "confirmed": "yes"},
     "/api/roles/{role_code}/remap": lambda things: {
