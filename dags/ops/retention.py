@@ -42,7 +42,7 @@ from airflow.sdk import dag, task
 def retention_nightly() -> None:
     """Remove what has been kept long enough."""
 
-    @task(task_display_name="Убрать старое бэк-офиса")
+    @task(task_display_name="Убрать старое бэк-офиса", queue="io")
     def clean() -> int:
         """Remove our own rows and files; returns the number of the pass."""
         from include.retention import services  # noqa: PLC0415 - nothing of ours is loaded at parse time
@@ -51,7 +51,7 @@ def retention_nightly() -> None:
         services.clean(pass_id)
         return pass_id
 
-    @task(task_display_name="Дождаться уборки Airflow")
+    @task(task_display_name="Дождаться уборки Airflow", queue="io")
     def wait(pass_id: int) -> dict[str, int]:
         """Wait for the engine and say what the pass removed."""
         from include.retention import services  # noqa: PLC0415 - nothing of ours is loaded at parse time

@@ -34,8 +34,6 @@ def beat(name: str, instance: str, info: dict[str, Any]) -> None:
             {"name": name, "instance": instance, "machine": clock.machine_now(), "info": json.dumps(info)},
         )
         session.execute(
-            text(
-                "DELETE FROM heartbeat WHERE at < clock_timestamp() - CAST(:age AS interval) AND name <> ALL(:kept)"
-            ),
+            text("DELETE FROM heartbeat WHERE at < clock_timestamp() - CAST(:age AS interval) AND name <> ALL(:kept)"),
             {"age": FORGET_AFTER, "kept": list(KEPT)},
         )

@@ -1,4 +1,4 @@
-"""The contract with Airflow's private API behind our waiting steps (3.3.2); see test_airflow_api.py for how to read it."""
+"""The contract with Airflow's private API behind our waiting steps (3.3.2); test_airflow_api.py says how to read it."""
 
 from __future__ import annotations
 
