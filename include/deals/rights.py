@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from include.deals.models import Deal, Funnel, Stage, StageVisit
 from include.shared.errors import Forbidden, NotFound
+from include.shared.work import READING
 from include.staff.models import Person
 from include.staff.services import Viewer, is_over
 from include.talk.models import Comment, Mention
@@ -14,6 +15,7 @@ from include.tasks.models import Task, TaskObserver
 
 GOODS = "Товары"
 PRODUCT_MANAGER, ACCOUNTANT = "product_manager", "accountant"
+_SEEN = "deals.rights.seen"
 LEAD_TAKERS = frozenset({"manager", "head"})
 
 
@@ -22,38 +24,48 @@ def sees_all(viewer: Viewer) -> bool:
     return viewer.access in ("admin", "ops") or ACCOUNTANT in viewer.roles
 
 
-def visible_to(viewer: Viewer) -> ColumnElement[bool]:
-    """Return the condition on ``deal`` that keeps what the viewer may see (subqueries are hashed once, not per row)."""
+def visible_to(viewer: Viewer, *, of_one: bool = False) -> ColumnElement[bool]:
+    """Return the condition on ``deal`` that keeps what the viewer may see.
+
+    A list is put together of what each way to a deal finds by its index (a filter of all deals by all ways at once
+    would look at each of them); of ``of_one`` deal only what belongs to it is asked.
+    """
     if sees_all(viewer):
         return true()
+    if of_one:
+        return or_(*_ways(viewer, Deal))
+    other = aliased(Deal)
+    return Deal.id.in_(union_all(*(select(other.id).where(way) for way in _ways(viewer, other))))
+
+
+def _ways(viewer: Viewer, deal: type[Deal]) -> list[ColumnElement[bool]]:
+    """Return the ways by which a viewer comes to see a deal, each a condition on it."""
     me = viewer.person_id
     mine = (me, *sorted(viewer.acts_for))  # what whom he stands in for may see
-    takes_part = union_all(
-        select(Task.case_id).where(Task.executor_id.in_(mine)),
-        select(Task.case_id).where(Task.creator_id.in_(mine)),
-        select(Task.case_id)
-        .join(TaskObserver, TaskObserver.task_id == Task.id)
-        .where(TaskObserver.person_id.in_(mine)),
+    its_task = select(Task.id).where(Task.case_id == deal.case_id)
+    ways = [
+        deal.responsible_id.in_(mine),
+        deal.created_by.in_(mine),  # whoever registered it for somebody else
+        its_task.where(Task.executor_id.in_(mine)).exists(),
+        its_task.where(Task.creator_id.in_(mine)).exists(),
+        its_task.join(TaskObserver, TaskObserver.task_id == Task.id).where(TaskObserver.person_id.in_(mine)).exists(),
         # whoever was called in its talk, as long as the comment stands
-        select(Comment.case_id)
-        .join(Mention, Mention.comment_id == Comment.id)
-        .where(Mention.person_id.in_(mine), Comment.removed_at.is_(None)),
-    )
-    allowed: list[ColumnElement[bool]] = [
-        Deal.responsible_id.in_(mine),
-        Deal.created_by.in_(mine),  # whoever registered it for somebody else
-        Deal.case_id.in_(takes_part),
+        select(Mention.comment_id)
+        .join(Comment, Comment.id == Mention.comment_id)
+        .where(Comment.case_id == deal.case_id, Mention.person_id.in_(mine), Comment.removed_at.is_(None))
+        .exists(),
         # whoever brought it to its present stage: a taken lead becomes his own a moment later (R002-10)
-        Deal.id.in_(select(StageVisit.deal_id).where(StageVisit.entered_by == me, StageVisit.left_at.is_(None))),
+        select(StageVisit.id)
+        .where(StageVisit.deal_id == deal.id, StageVisit.entered_by == me, StageVisit.left_at.is_(None))
+        .exists(),
     ]
     if viewer.led_departments:
-        led = select(Person.id).where(Person.department_id.in_(viewer.led_departments))
-        allowed.append(Deal.responsible_id.in_(led))
+        ways.append(deal.responsible_id.in_(select(Person.id).where(Person.department_id.in_(viewer.led_departments))))
     if takes_leads(viewer):
-        allowed.append(Deal.stage_id.in_(_first_stages()))
+        ways.append(deal.stage_id.in_(_first_stages()))
     if PRODUCT_MANAGER in viewer.roles:
-        allowed.append(Deal.funnel_code.in_(select(Funnel.code).where(Funnel.title == GOODS)))
-    return or_(*allowed)
+        ways.append(deal.funnel_code.in_(select(Funnel.code).where(Funnel.title == GOODS)))
+    return ways
 
 
 def takes_leads(viewer: Viewer) -> bool:
@@ -73,12 +85,15 @@ def first_stages(session: Session) -> frozenset[int]:
 
 def may_see(session: Session, viewer: Viewer, deal_id: int) -> bool:
     """Say whether the viewer may read this deal."""
-    return session.scalar(select(Deal.id).where(Deal.id == deal_id, visible_to(viewer))) is not None
+    return session.scalar(select(Deal.id).where(Deal.id == deal_id, visible_to(viewer, of_one=True))) is not None
 
 
 def may_see_case(session: Session, viewer: Viewer, case_id: int) -> bool:
     """Say whether the viewer may read the deal of this case; a case without a deal only by its tasks."""
-    return session.scalar(select(Deal.id).where(Deal.case_id == case_id, visible_to(viewer))) is not None
+    if any(one.case_id == case_id and person == viewer.person_id for (person, _), one in _seen(session).items()):
+        return True
+    seen = select(Deal.id).where(Deal.case_id == case_id, visible_to(viewer, of_one=True))
+    return session.scalar(seen) is not None
 
 
 def may_edit(session: Session, viewer: Viewer, deal: Deal) -> bool:
@@ -95,11 +110,22 @@ def may_move(session: Session, viewer: Viewer, deal: Deal) -> bool:
 
 def require_seen(session: Session, viewer: Viewer, deal_id: int) -> Deal:
     """Return a deal that the viewer may read; NotFound for a foreign one, as if it did not exist."""
-    deal = session.scalars(select(Deal).where(Deal.id == deal_id, visible_to(viewer))).first()
+    known = _seen(session).get((viewer.person_id, deal_id))  # each part of a card asks
+    if known is not None:
+        return known
+    deal = session.scalars(select(Deal).where(Deal.id == deal_id, visible_to(viewer, of_one=True))).first()
     if deal is None:
         msg = f"Сделки № {deal_id} нет."
         raise NotFound(msg)
+    if session.info.get(READING):
+        _seen(session)[viewer.person_id, deal_id] = deal
     return deal
+
+
+def _seen(session: Session) -> dict[tuple[int, int], Deal]:
+    """Return which person was found to see which deal in a session that only reads; nothing in another."""
+    seen: dict[tuple[int, int], Deal] = session.info.setdefault(_SEEN, {})
+    return seen
 
 
 def require_edit(session: Session, viewer: Viewer, deal_id: int) -> Deal:

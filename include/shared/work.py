@@ -18,6 +18,7 @@ from include.shared.models import Audit
 
 CHANGES_CHANNEL = "backoffice_changes"
 MAX_NOTIFIED_CASES = 200
+READING = "reading"  # in Session.info: this session changes nothing, so an answer about rights may be kept in it
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,6 @@ def transaction(actor: Actor = PROCESS) -> Iterator[Work]:
 @contextmanager
 def reading() -> Iterator[Session]:
     """Open a read-only transaction for pages and reports."""
-    with Session(engine(), expire_on_commit=False) as session, session.begin():
-        session.execute(text("SET TRANSACTION READ ONLY"))
+    with Session(engine(), expire_on_commit=False, info={READING: True}) as session, session.begin():
+        session.connection(execution_options={"postgresql_readonly": True})  # said by BEGIN itself
         yield session

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from include.shared.db import Base, Id, Json, Moment
-from include.staff.rules import for_whom
+from include.staff.rules import for_whom, short_name
 
 
 class Department(Base):
@@ -43,8 +43,7 @@ class Person(Base):
     @property
     def short_name(self) -> str:
         """Return «Паздников А. С.»."""
-        initials = " ".join(f"{name[0]}." for name in (self.first_name, self.middle_name) if name)
-        return f"{self.last_name} {initials}".strip()
+        return short_name(self.last_name, self.first_name, self.middle_name)
 
     @property
     def for_whom(self) -> str:

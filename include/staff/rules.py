@@ -7,6 +7,12 @@ _ADJECTIVES = {"ий": "ого", "ый": "ого", "ой": "ого"}  # Дост
 _CONSONANTS = frozenset("бвгджзклмнпрстфхцчшщ")
 
 
+def short_name(last_name: str, first_name: str, middle_name: str = "") -> str:
+    """Return «Паздников А. С.»."""
+    initials = " ".join(f"{name[0]}." for name in (first_name, middle_name) if name)
+    return f"{last_name} {initials}".strip()
+
+
 def for_whom(last_name: str, first_name: str, middle_name: str = "") -> str:
     """Return «за Иванову А. П.»: the name of whom somebody acts for, the surname declined."""
     woman = is_woman(last_name, middle_name)

@@ -11,10 +11,11 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from include.shared import clock
-from include.shared.db import query_text
+from include.shared.db import among, query_text
 from include.shared.errors import Forbidden, NotFound
 from include.shared.work import Actor, Work
 from include.staff.models import Account, Department, Person, Role
+from include.staff.rules import short_name
 from include.staff.stand_in import acts_for
 
 DIRECTOR = "director"
@@ -113,18 +114,17 @@ def lock_active(session: Session, people: Iterable[int]) -> list[int]:
 
 def head_of(session: Session, person_id: int) -> int | None:
     """Return the head for a responsible (AG-4): nearest active head above him, else the director, else None."""
-    person = person_of(session, person_id)
-    department_id = person.department_id
+    department_id = person_of(session, person_id).department_id
     seen: set[int] = set()
     while department_id is not None and department_id not in seen:
         seen.add(department_id)
-        department = session.get(Department, department_id)
-        if department is None:
-            break
-        if department.head_id is not None and department.head_id != person_id:
-            head = session.get(Person, department.head_id)
-            if head is not None and head.active:
-                return head.id
+        department = session.execute(
+            select(Department.parent_id, Department.head_id, Person.active)
+            .outerjoin(Person, Person.id == Department.head_id)
+            .where(Department.id == department_id)
+        ).one()
+        if department.active and department.head_id != person_id:
+            return int(department.head_id)
         department_id = department.parent_id
     directors = [one for one in holders(session, DIRECTOR) if one != person_id]
     return directors[0] if directors else None
@@ -148,7 +148,8 @@ def names(session: Session, people: set[int]) -> dict[int, str]:
     """Return short names of people by id."""
     if not people:
         return {}
-    return {one.id: one.short_name for one in session.scalars(select(Person).where(Person.id.in_(people)))}
+    wanted = select(Person.id, Person.last_name, Person.first_name, Person.middle_name).where(among(Person.id, people))
+    return {one.id: short_name(one.last_name, one.first_name, one.middle_name) for one in session.execute(wanted)}
 
 
 def role_title(session: Session, code: str) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from include.shared.db import query_text
+from include.shared.db import among, query_text
 from include.staff.models import Absence, Person
 
 
@@ -52,7 +52,7 @@ def away(session: Session, people: Iterable[int], now: datetime) -> dict[int, Aw
         return {}
     ends = session.execute(
         select(Absence.person_id, Absence.ends_at).where(
-            Absence.person_id.in_(wanted),
+            among(Absence.person_id, wanted),
             Absence.cancelled_at.is_(None),
             Absence.begins_at <= now,
             Absence.ends_at > now,

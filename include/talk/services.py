@@ -94,7 +94,8 @@ def comments(
     session: Session, viewer: Viewer, case_id: int, before: int | None = None, limit: int = PER_PAGE
 ) -> tuple[list[Comment], int | None]:
     """Return the newest comments of a case (older than ``before``), in order, and where the page before them begins."""
-    _seen(session, viewer, case_id)
+    if not rights.may_see_case(session, viewer, case_id):
+        raise NotFound(_no_case(case_id))
     wanted = select(Comment).where(Comment.case_id == case_id)
     if before is not None:
         wanted = wanted.where(Comment.id < before)
@@ -122,9 +123,12 @@ def callees(session: Session) -> list[rules.Callee]:
 def _seen(session: Session, viewer: Viewer, case_id: int) -> ProcessCase:
     case = session.get(ProcessCase, case_id)
     if case is None or not rights.may_see_case(session, viewer, case_id):
-        msg = f"Дела № {case_id} нет."
-        raise NotFound(msg)
+        raise NotFound(_no_case(case_id))
     return case
+
+
+def _no_case(case_id: int) -> str:
+    return f"Дела № {case_id} нет."
 
 
 def _own(work: Work, viewer: Viewer, comment_id: int) -> Comment:

@@ -15,17 +15,19 @@ from include.companies.models import Company
 from include.deals import rights
 from include.deals.facts import deal_link
 from include.deals.models import Deal, Funnel, Stage, StageVisit
+from include.shared.db import among
 from include.shared.errors import NotFound
 from include.shared.names import like_pattern
 from include.shared.search import number_of
 from include.staff.models import Department, Person
+from include.staff.rules import short_name
 from include.staff.services import Viewer
 from include.tasks.models import Task
-from include.workplace.directory import funnels, stage_row
+from include.workplace.directory import funnels
 from include.workplace.lines import lines_of
-from include.workplace.shapes import Board, BoardColumn, DealRow, FunnelRow, Page, PersonRef
+from include.workplace.shapes import Board, BoardColumn, DealRow, FunnelRow, Page, PersonRef, StageRow
 
-CARDS_PER_COLUMN = 20
+CARDS_PER_COLUMN = 10  # what a screen shows; a page of twenty takes half as long again and is twice as heavy
 PER_PAGE = 50
 
 
@@ -79,15 +81,16 @@ NO_FILTER = DealFilter()
 def board(
     session: Session, viewer: Viewer, funnel: str, now: datetime, *, filters: DealFilter = NO_FILTER,
     per_column: int = CARDS_PER_COLUMN, turned: str | None = None, page: int = 1,
+    lines: Sequence[FunnelRow] | None = None,
 ) -> Board:  # fmt: skip
     """Return the stages of a funnel (code or title) in order with counts, sums and the newest deals of each.
 
-    The stage ``turned`` shows its ``page``, all others their first one.
+    The stage ``turned`` shows its ``page``, all others their first one; ``lines`` are the funnels, if they were read.
     """
-    line = _funnel(session, funnel)
+    line = _funnel(session, funnel, lines)
     stage_id = next((one.id for one in line.stages if one.code == turned), None)
     condition = and_(Deal.funnel_code == line.code, filters.condition(viewer, now))
-    totals, ids = _ranked(session, condition, per_column, stage_id, page)
+    totals, ids = _ranked(session, viewer, condition, per_column, stage_id, page)
     rows = _deal_rows(session, viewer, ids, now)
     columns = []
     for stage in line.stages:
@@ -111,7 +114,7 @@ def column(
         msg = f"В направлении «{line.title}» нет стадии «{stage}»."
         raise NotFound(msg)
     condition = and_(Deal.stage_id == row.id, filters.condition(viewer, now))
-    totals, ids = _ranked(session, condition, per_column, row.id, page)
+    totals, ids = _ranked(session, viewer, condition, per_column, row.id, page)
     count, amount = totals.get(row.id, (0, Decimal(0)))
     return BoardColumn(
         stage=row, count=count, amount=amount, deals=_deal_rows(session, viewer, ids, now), page=page,
@@ -126,23 +129,31 @@ def card_of(session: Session, viewer: Viewer, deal_id: int, now: datetime) -> De
 
 
 def _ranked(
-    session: Session, condition: ColumnElement[bool], per_column: int, turned: int | None, page: int
+    session: Session, viewer: Viewer, condition: ColumnElement[bool], per_column: int, turned: int | None, page: int
 ) -> tuple[dict[int, tuple[int, Decimal]], list[int]]:
     """Return count and sum of each stage, and the ids of the deals that are shown."""
-    # the condition is answered once: for a head it looks through all tasks that he watches
-    seen = select(Deal.id, Deal.stage_id, Deal.amount).where(condition).cte("seen").prefix_with("MATERIALIZED")
-    place = func.row_number().over(partition_by=seen.c.stage_id, order_by=seen.c.id.desc())
-    in_stage = func.count().over(partition_by=seen.c.stage_id)
-    their_sum = func.sum(seen.c.amount).over(partition_by=seen.c.stage_id)
-    ranked = select(
-        seen.c.id, seen.c.stage_id, place.label("place"), in_stage.label("deals"), their_sum.label("amount")
-    ).subquery()
-    skipped = case((ranked.c.stage_id == turned, (page - 1) * per_column), else_=0)
-    shown = and_(ranked.c.place > skipped, ranked.c.place <= skipped + per_column)
-    # the first of each stage comes always: past the last page there is still a count
-    found = session.execute(select(ranked, shown.label("shown")).where(or_(shown, ranked.c.place == 1))).all()
-    totals = {one.stage_id: (one.deals, one.amount or Decimal(0)) for one in found}
-    return totals, [one.id for one in found if one.shown]
+    # what one may see is found out once (a head's tasks and watched tasks are looked through); who sees all deals
+    # has the newest of a full stage from its index at once
+    how = "NOT MATERIALIZED" if rights.sees_all(viewer) else "MATERIALIZED"
+    seen = select(Deal.id, Deal.stage_id, Deal.amount).where(condition).cte("seen").prefix_with(how)
+    totals = (
+        select(seen.c.stage_id, func.count().label("deals"), func.sum(seen.c.amount).label("amount"))
+        .group_by(seen.c.stage_id)
+        .cte("totals")
+    )
+    skipped = case((totals.c.stage_id == turned, (page - 1) * per_column), else_=0)
+    newest = (
+        select(seen.c.id)
+        .where(seen.c.stage_id == totals.c.stage_id)
+        .order_by(seen.c.id.desc())
+        .limit(per_column)
+        .offset(skipped)
+        .lateral("newest")
+    )
+    # outer: past the last page there is still a count
+    found = session.execute(select(totals, newest.c.id).select_from(totals.outerjoin(newest, true()))).all()
+    stages = {one.stage_id: (one.deals, one.amount or Decimal(0)) for one in found}
+    return stages, [one.id for one in found if one.id is not None]
 
 
 def _by_text(query: str) -> ColumnElement[bool]:
@@ -193,8 +204,8 @@ def deals_list(
     return Page(items=deals, total=total, page=page, per_page=per_page)
 
 
-def _funnel(session: Session, funnel: str) -> FunnelRow:
-    for one in funnels(session):
+def _funnel(session: Session, funnel: str, lines: Sequence[FunnelRow] | None = None) -> FunnelRow:
+    for one in funnels(session, fields=False) if lines is None else lines:
         if funnel in (one.code, one.title):
             return one
     msg = f"Направления «{funnel}» нет."
@@ -204,58 +215,72 @@ def _funnel(session: Session, funnel: str) -> FunnelRow:
 def _deal_rows(session: Session, viewer: Viewer, ids: Sequence[int], now: datetime) -> list[DealRow]:
     if not ids:
         return []
-    rows = session.execute(_rows_of(ids)).all()
-    cases = [deal.case_id for deal, *_ in rows]
+    rows = session.execute(_rows_of(ids, now)).all()
+    cases = [one.case_id for one in rows]
     lines = lines_of(session, cases, now)
-    takes_leads, first = rights.takes_leads(viewer), rights.first_stages(session)
-    tasks = {
-        case_id: (count, late)
-        for case_id, count, late in session.execute(
-            select(Task.case_id, func.count(), func.count().filter(Task.due_at <= now))
-            .where(Task.case_id.in_(cases), Task.state == "open")
-            .group_by(Task.case_id)
-        )
-    }
+    takes_leads = rights.takes_leads(viewer)
+    first = rights.first_stages(session) if takes_leads else frozenset[int]()
+    stages: dict[int, StageRow] = {}
+    people: dict[int, PersonRef] = {}
     return [
         DealRow(
-            id=deal.id,
-            case_id=deal.case_id,
-            title=deal.title,
-            link=deal_link(deal.id),
-            funnel=funnel,
-            stage=stage_row(stage),
-            company=company,
-            company_id=deal.company_id,
-            responsible=PersonRef(id=person.id, name=person.short_name),
-            amount=deal.amount,
-            debt=deal.debt,
-            overpaid=deal.overpaid,
-            created_at=deal.created_at,
-            stage_entered_at=entered_at,
-            days_on_stage=max(0, (now - entered_at).days),
-            open_tasks=tasks.get(deal.case_id, (0, 0))[0],
-            overdue_tasks=tasks.get(deal.case_id, (0, 0))[1],
-            line=lines[deal.case_id],
+            id=one.id,
+            case_id=one.case_id,
+            title=one.title,
+            link=deal_link(one.id),
+            funnel=one.funnel,
+            stage=stages.get(one.stage_id)
+            or stages.setdefault(
+                one.stage_id,
+                StageRow(id=one.stage_id, code=one.code, title=one.stage, kind=one.kind, position=one.position),
+            ),
+            company=one.company,
+            company_id=one.company_id,
+            responsible=people.get(one.responsible_id)
+            or people.setdefault(
+                one.responsible_id,
+                PersonRef(id=one.responsible_id, name=short_name(one.last_name, one.first_name, one.middle_name)),
+            ),
+            amount=one.amount,
+            debt=one.debt,
+            overpaid=one.overpaid,
+            created_at=one.created_at,
+            stage_entered_at=one.entered_at,
+            days_on_stage=max(0, (now - one.entered_at).days),
+            open_tasks=one.open_tasks,
+            overdue_tasks=one.late_tasks,
+            line=lines[one.case_id],
             may_edit=(
                 mine := viewer.is_admin
-                or deal.responsible_id == viewer.person_id
-                or deal.responsible_id in viewer.acts_for
-                or person.department_id in viewer.led_departments
+                or one.responsible_id == viewer.person_id
+                or one.responsible_id in viewer.acts_for
+                or one.department_id in viewer.led_departments
             ),
-            may_move=mine or (takes_leads and stage.id in first),
+            may_move=mine or (takes_leads and one.stage_id in first),
         )
-        for deal, stage, person, entered_at, company, funnel in rows
+        for one in rows
     ]
 
 
-def _rows_of(ids: Sequence[int]) -> Select[*tuple[Any, ...]]:
+def _rows_of(ids: Sequence[int], now: datetime) -> Select[*tuple[Any, ...]]:
+    late = func.count().filter(Task.due_at <= now)
+    open_ = Task.case_id == Deal.case_id, Task.state == "open"
+    tasks = select(func.count().label("open"), late.label("late")).where(*open_).lateral("tasks")
+    # columns, not objects: a board has hundreds of them
     return (
-        select(Deal, Stage, Person, StageVisit.entered_at, Company.name, Funnel.title)
+        select(
+            Deal.id, Deal.case_id, Deal.title, Deal.company_id, Deal.amount, Deal.debt, Deal.overpaid, Deal.created_at,
+            Deal.responsible_id, Deal.stage_id, Stage.code, Stage.title.label("stage"), Stage.kind, Stage.position,
+            Person.last_name, Person.first_name, Person.middle_name, Person.department_id, StageVisit.entered_at,
+            Company.name.label("company"), Funnel.title.label("funnel"),
+            tasks.c.open.label("open_tasks"), tasks.c.late.label("late_tasks"),
+        )
         .join(Stage, Stage.id == Deal.stage_id)
         .join(Funnel, Funnel.code == Deal.funnel_code)
         .join(Person, Person.id == Deal.responsible_id)
         .join(StageVisit, and_(StageVisit.deal_id == Deal.id, StageVisit.left_at.is_(None)))
         .outerjoin(Company, Company.id == Deal.company_id)
-        .where(Deal.id.in_(ids))
+        .join(tasks, true())
+        .where(among(Deal.id, ids))
         .order_by(Deal.id.desc())
-    )
+    )  # fmt: skip

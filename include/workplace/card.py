@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -46,7 +47,8 @@ def deal_card(session: Session, viewer: Viewer, deal_id: int, now: datetime) -> 
     """Return the card of a deal that the viewer may see; NotFound otherwise."""
     deal = rights.require_seen(session, viewer, deal_id)
     case = session.get_one(ProcessCase, deal.case_id)
-    stage = session.get_one(Stage, deal.stage_id)
+    stages, funnel = _line(session, deal)
+    stage = next(one for one in stages if one.id == deal.stage_id)
     waits = waits_of(session, [case.id], now)[case.id]
     visits = session.scalars(select(StageVisit).where(StageVisit.deal_id == deal.id).order_by(StageVisit.id)).all()
     definitions = _definitions(session, deal)
@@ -64,7 +66,7 @@ def deal_card(session: Session, viewer: Viewer, deal_id: int, now: datetime) -> 
         case_key=case.key,
         title=deal.title,
         time_zone=case.time_zone,
-        funnel=session.get_one(Funnel, deal.funnel_code).title,
+        funnel=funnel,
         funnel_code=deal.funnel_code,
         stage=stage_row(stage),
         company=company_row(company) if company else None,
@@ -82,7 +84,7 @@ def deal_card(session: Session, viewer: Viewer, deal_id: int, now: datetime) -> 
         line=waits[0],
         waits=waits,
         fields=_fields(deal, definitions, people, case.time_zone),
-        stages=_map(session, deal, stage, visits, people, now),
+        stages=_map(stages, stage, visits, people, now),
         done=[one for one in steps if one.state in ("done", "skipped", "stopped")],
         now=[one for one in steps if one.state in ("waiting", "marked", "failed")],
         next=[one for one in steps if one.state == "ahead"],
@@ -151,6 +153,17 @@ def _may_see_request(session: Session, viewer: Viewer, case: ProcessCase) -> boo
 def _deal_of_request(session: Session, case_id: int) -> int | None:
     payloads = session.scalars(select(ProcessInstance.payload).where(ProcessInstance.case_id == case_id))
     return next((int(one["deal_id"]) for one in payloads if one.get("deal_id")), None)
+
+
+def _line(session: Session, deal: Deal) -> tuple[list[Stage], str]:
+    """Return the stages of the deal's funnel in order, and the funnel's title."""
+    found = session.execute(
+        select(Stage, Funnel.title)
+        .join(Funnel, Funnel.code == Stage.funnel_code)
+        .where(Stage.funnel_code == deal.funnel_code)
+        .order_by(Stage.position)
+    ).all()
+    return [stage for stage, _ in found], found[0][1]
 
 
 def _definitions(session: Session, deal: Deal) -> list[DealField]:
@@ -307,10 +320,7 @@ def _fields(deal: Deal, definitions: list[DealField], people: dict[int, str], ti
     return sums + others
 
 
-def _map(
-    session: Session, deal: Deal, present: Stage, visits: Any, people: dict[int, str], now: datetime
-) -> list[MapStage]:
-    stages = session.scalars(select(Stage).where(Stage.funnel_code == deal.funnel_code).order_by(Stage.position))
+def _map(stages: Sequence[Stage], present: Stage, visits: Any, people: dict[int, str], now: datetime) -> list[MapStage]:
     stayed: dict[int, list[VisitRow]] = {}
     for one in visits:
         stayed.setdefault(one.stage_id, []).append(

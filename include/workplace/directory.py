@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import and_, func, literal, select
 from sqlalchemy.orm import Session
 
 from include.companies.models import Company
@@ -17,7 +18,6 @@ from include.shared.models import Heartbeat, Setting
 from include.staff.absence import absences_of
 from include.staff.me import Preferences
 from include.staff.models import Department, Person
-from include.staff.rules import short_name
 from include.staff.services import names
 from include.workplace.shapes import (
     CompanyRow,
@@ -42,6 +42,15 @@ class Frame:
     preferences: Preferences
     time_zone: str
     unread: int
+
+
+class PersonName(NamedTuple):
+    """A person to choose from."""
+
+    id: int
+    name: str  # «Паздников А. С.»
+    full_name: str
+    post: str
 
 
 @dataclass(frozen=True)
@@ -78,12 +87,8 @@ def frame(session: Session, person_id: int | None, company_name: str) -> Frame:
 
 def people(session: Session, *, department_id: int | None = None) -> list[PersonRow]:
     """Return the active people by name."""
-    # columns and no checks of our own text: every select of people on every card is made of this
     statement = (
-        select(
-            Person.id, Person.last_name, Person.first_name, Person.middle_name, Person.post,
-            Department.name.label("department"),
-        )
+        select(Person, Department.name)
         .outerjoin(Department, Department.id == Person.department_id)
         .where(Person.active)
         .order_by(Person.last_name, Person.first_name, Person.id)
@@ -92,15 +97,29 @@ def people(session: Session, *, department_id: int | None = None) -> list[Person
     if department_id is not None:
         statement = statement.where(Person.department_id == department_id)
     return [
-        PersonRow.model_construct(
+        PersonRow(
             id=one.id,
-            name=short_name(one.last_name, one.first_name, one.middle_name),
+            name=one.short_name,
             full_name=" ".join(part for part in (one.last_name, one.first_name, one.middle_name) if part),
             post=one.post,
-            department=one.department,
+            department=department,
         )
-        for one in session.execute(statement)
+        for one, department in session.execute(statement)
     ]
+
+
+def person_names(session: Session) -> list[PersonName]:
+    """Return the active people to choose from, by name; the database writes the names, since every card asks."""
+    last, first, middle = Person.last_name, Person.first_name, Person.middle_name
+    initials = (func.nullif(func.left(one, 1), "").concat(".") for one in (first, middle))
+    parts = (func.nullif(one, "") for one in (last, first, middle))
+    rows = session.execute(
+        select(Person.id, func.concat_ws(" ", last, *initials), func.concat_ws(" ", *parts), Person.post)
+        .where(Person.active)
+        .order_by(last, first, Person.id)
+        .limit(PEOPLE_SHOWN)
+    )
+    return [PersonName(*row) for row in rows]
 
 
 def absences(session: Session, person_id: int, now: datetime) -> list[AbsenceLine]:
@@ -145,23 +164,30 @@ def company_row(one: Company) -> CompanyRow:
     )
 
 
-def funnels(session: Session) -> list[FunnelRow]:
-    """Return all directions with their stages and fields, in order."""
-    lines = session.scalars(select(Funnel).order_by(Funnel.position)).all()
-    stages = session.scalars(select(Stage).where(Stage.active).order_by(Stage.position)).all()
-    fields = session.scalars(select(DealField).order_by(DealField.position, DealField.code)).all()
+def funnels(session: Session, *, fields: bool = True) -> list[FunnelRow]:
+    """Return all directions with their stages and (unless not wanted) fields, in order."""
+    rows = session.execute(
+        select(Funnel.code, Funnel.title, Stage)
+        .outerjoin(Stage, and_(Stage.funnel_code == Funnel.code, Stage.active))
+        .order_by(Funnel.position, Stage.position)
+    ).all()
+    stages: dict[tuple[str, str], list[StageRow]] = {}
+    for code, title, stage in rows:
+        stages.setdefault((code, title), []).extend([] if stage is None else [stage_row(stage)])
+    wanted = select(DealField).order_by(DealField.position, DealField.code)
+    known = session.scalars(wanted).all() if fields else []
     return [
         FunnelRow(
-            code=line.code,
-            title=line.title,
-            stages=[stage_row(one) for one in stages if one.funnel_code == line.code],
+            code=code,
+            title=title,
+            stages=its_stages,
             fields=[
                 FieldRow(code=one.code, title=one.title, kind=one.kind, choices=one.options.get("choices", {}))
-                for one in fields
-                if one.funnel_code in (None, line.code)
+                for one in known
+                if one.funnel_code in (None, code)
             ],
         )
-        for line in lines
+        for (code, title), its_stages in stages.items()
     ]
 
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import RowMapping, Select, select, text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
-from include.process.models import ProcessCase
 from include.process.scheme import HUMAN_WORDS
 from include.shared.db import query_text
 from include.staff.services import names
@@ -24,21 +23,23 @@ WHO_MAY_RETRY = "повторить может администратор"
 WHO_MAY_MOVE = "его руководитель или администратор"
 
 
-def waits_of(session: Session, case_ids: Iterable[int], now: datetime) -> dict[int, list[WaitLine]]:
-    """Return all lines of each case, the most telling first; every case has at least one."""
+def waits_of(
+    session: Session, case_ids: Iterable[int], now: datetime, *, first: bool = False
+) -> dict[int, list[WaitLine]]:
+    """Return all lines of each case, or only its ``first``, the most telling first; every case has at least one."""
     cases = sorted(set(case_ids))
     if not cases:
         return {}
-    rows = session.execute(text(query_text("workplace/waiting_steps")), {"cases": cases}).mappings().all()
+    steps = text(query_text("workplace/waiting_steps"))
+    rows = session.execute(steps, {"cases": cases, "first": first}).mappings().all()
     with_rows = {int(row["case_id"]) for row in rows}
     without = [one for one in cases if one not in with_rows]
     silent = _without_waits(session, without)
     involved = _people_of(rows, silent)
     people, absent = names(session, involved), away(session, involved, now)
-    zones = {case: zone for case, zone in session.execute(_zones(cases))}  # noqa: C416 - rows, not pairs
     lines: dict[int, list[WaitLine]] = {one: [] for one in cases}
     for row in rows:
-        lines[row["case_id"]].append(_of_step(row, people, absent, zones[row["case_id"]], now))
+        lines[row["case_id"]].append(_of_step(row, people, absent, now))
     for row in silent:
         lines[row["case_id"]].append(_computed(row, people, absent))
     return lines
@@ -46,11 +47,7 @@ def waits_of(session: Session, case_ids: Iterable[int], now: datetime) -> dict[i
 
 def lines_of(session: Session, case_ids: Iterable[int], now: datetime) -> dict[int, WaitLine]:
     """Return the one line of each case."""
-    return {case: lines[0] for case, lines in waits_of(session, case_ids, now).items() if lines}
-
-
-def _zones(cases: list[int]) -> Select[int, str]:
-    return select(ProcessCase.id, ProcessCase.time_zone).where(ProcessCase.id.in_(cases))
+    return {case: lines[0] for case, lines in waits_of(session, case_ids, now, first=True).items() if lines}
 
 
 def _without_waits(session: Session, cases: list[int]) -> list[RowMapping]:
@@ -64,7 +61,7 @@ def _people_of(rows: Iterable[RowMapping], silent: Iterable[RowMapping]) -> set[
     return found | {row["responsible_id"] for row in silent if row["responsible_id"] is not None}
 
 
-def _of_step(row: RowMapping, people: dict[int, str], absent: dict[int, Away], zone: str, now: datetime) -> WaitLine:
+def _of_step(row: RowMapping, people: dict[int, str], absent: dict[int, Away], now: datetime) -> WaitLine:
     if row["state"] != "waiting":
         return _stuck(row)
     on = [PersonRef(id=one, name=people.get(one, f"№ {one}")) for one in row["waits_on"] or []]
@@ -79,7 +76,7 @@ def _of_step(row: RowMapping, people: dict[int, str], absent: dict[int, Away], z
     if unnamed:
         parts.append(("скажет: " if row["word"] == "Alarm" else "на ком: ") + ", ".join(unnamed))
     if until is not None:
-        parts.append(("срок был " if overdue else "до ") + local_moment(until, zone))
+        parts.append(("срок был " if overdue else "до ") + local_moment(until, row["time_zone"]))
     after = row["comes_next"]
     if after is None and is_task and row["next_stage"]:  # the last work of a stage: what comes next is the next stage
         after = f"перевод на «{row['next_stage']}»"

@@ -28,8 +28,12 @@ def deal_talk(
     """Return a page of the talk about a deal that the viewer may see, the newest comment last."""
     case_id = rights.require_seen(session, viewer, deal_id).case_id
     found, older = talk.comments(session, viewer, case_id, before, limit)
-    total = select(func.count()).where(Comment.case_id == case_id, Comment.removed_at.is_(None))
-    return TalkPage(comments=_rows(session, viewer, found, now), before_id=older, count=session.scalar(total) or 0)
+    if before is None and older is None:  # the whole talk is here
+        total = sum(one.removed_at is None for one in found)
+    else:
+        standing = select(func.count()).where(Comment.case_id == case_id, Comment.removed_at.is_(None))
+        total = session.scalar(standing) or 0
+    return TalkPage(comments=_rows(session, viewer, found, now), before_id=older, count=total)
 
 
 def say_in_deal(
@@ -61,6 +65,8 @@ def _row(work: Work, viewer: Viewer, comment: Comment) -> CommentRow:
 
 
 def _rows(session: Session, viewer: Viewer, found: Sequence[Comment], now: datetime) -> list[CommentRow]:
+    if not found:
+        return []
     called: dict[int, list[int]] = {}
     wanted = select(Mention).where(Mention.comment_id.in_([one.id for one in found])).order_by(Mention.person_id)
     for one in session.scalars(wanted):

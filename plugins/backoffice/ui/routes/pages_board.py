@@ -30,6 +30,7 @@ from include.shared.work import reading, transaction
 from include.staff import me
 from include.workplace import board as boards
 from include.workplace import directory
+from include.workplace.surroundings import COMPANY_NAME, surroundings
 
 router = APIRouter()
 SCOPES = {"mine": "Мои", "all": "Все"}
@@ -86,22 +87,23 @@ def first_board() -> Response:
 @router.get("/board/{funnel}")
 def board(request: Request, viewer: StaffViewer, funnel: str, stage: str = "", page_: PageNumber = "1") -> Response:
     """Show the stages of a direction with their deals; a bare address opens what the person last narrowed it to."""
-    if not request.query_params:
-        remembered = _remembered(viewer.person_id, funnel)
-        if remembered:
-            return RedirectResponse(address(f"/board/{funnel}", **remembered), status_code=303)
     kept, turned = narrowed(request.query_params), page_number(page_)
     with reading() as session:
         now = clock.now(session)
-        shown = boards.board(session, viewer, funnel, now, filters=kept.filters, turned=stage, page=turned)
-        lines = directory.funnels(session)
-        people = {str(one.id): one.name for one in directory.people(session)}
+        frame = directory.frame(session, viewer.person_id, COMPANY_NAME)
+        remembered = {} if request.query_params else _remembered(frame.preferences, funnel)
+        if remembered:
+            return RedirectResponse(address(f"/board/{funnel}", **remembered), status_code=303)
+        lines = directory.funnels(session, fields=False)
+        shown = boards.board(session, viewer, funnel, now, filters=kept.filters, turned=stage, page=turned, lines=lines)
+        people = {str(one.id): one.name for one in directory.person_names(session)}
         departments = {str(one.id): one.name for one in directory.departments(session)}
+        around = surroundings(session, viewer, frame)
     codes = [one.stage.code for one in shown.columns]
     first_filled = next((one.stage.code for one in shown.columns if one.count), codes[0] if codes else "")
     open_columns = [one for one in shown.columns if one.stage.kind == "open"]
     return page(
-        request, viewer, "board.html", active="board", board=shown, funnels=lines, kept=kept, now=now,
+        request, viewer, "board.html", active="board", around=around, board=shown, funnels=lines, kept=kept, now=now,
         scopes=SCOPES.items(), shown=stage if stage in codes else first_filled, people=people,
         departments=departments, open_count=sum(one.count for one in open_columns),
         open_sum=sum((one.amount for one in open_columns), Decimal(0)), tags=_tags(kept, people, departments),
@@ -132,7 +134,7 @@ def column(request: Request, viewer: StaffViewer, funnel: str, stage: str, page_
         shown = boards.column(session, viewer, funnel, stage, now, filters=kept.filters, page=page_number(page_))
         line = next(one for one in directory.funnels(session) if funnel in (one.code, one.title))
     return page(
-        request, viewer, "_column.html", column=shown, funnel=line, now=now, kept=kept,
+        request, viewer, "_column.html", quick=True, column=shown, funnel=line, now=now, kept=kept,
         per_column=boards.CARDS_PER_COLUMN,
         address=lambda **new: address(f"/board/{line.code}", **_explicit({**kept.typed, **new})),
     )  # fmt: skip
@@ -144,20 +146,21 @@ def one_card(request: Request, viewer: StaffViewer, funnel: str, deal_id: RowId)
     with reading() as session:
         now = clock.now(session)
         deal = boards.card_of(session, viewer, deal_id, now)
-        line = next((one for one in directory.funnels(session) if one.code == funnel), None)
+        line = next((one for one in directory.funnels(session, fields=False) if one.code == funnel), None)
     if line is None or line.title != deal.funnel:
         msg = f"Направления «{funnel}» нет."
         raise NotFound(msg)
-    return page(request, viewer, "_dealcard.html", deal=deal, funnel=line, now=now, back=f"{ROOT}/board/{funnel}")
+    return page(
+        request, viewer, "_onecard.html", quick=True, deal=deal, funnel=line, now=now, back=f"{ROOT}/board/{funnel}"
+    )
 
 
 def _page_of(funnel: str) -> str:
     return f"board/{funnel}"
 
 
-def _remembered(person_id: int, funnel: str) -> dict[str, str]:
-    with reading() as session:
-        stored = me.preferences(session, person_id).filters.get(_page_of(funnel), {})
+def _remembered(preferences: me.Preferences, funnel: str) -> dict[str, str]:
+    stored = preferences.filters.get(_page_of(funnel), {})
     return narrowed(stored).typed if isinstance(stored, Mapping) else {}
 
 

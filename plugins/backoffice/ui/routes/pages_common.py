@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path as FilePath
@@ -18,12 +18,12 @@ from pydantic import BeforeValidator
 
 from backoffice.ui import format as written
 from backoffice.ui import security
-from include.shared import clock
 from include.shared.errors import BackofficeError, Conflict, Forbidden, GuardRefused, InvalidInput, NotFound
 from include.shared.work import reading
 from include.staff.services import Viewer
-from include.workplace import approvals, day, directory
-from include.workplace.shapes import PersonRow
+from include.workplace import directory
+from include.workplace.directory import PersonName
+from include.workplace.surroundings import COMPANY_NAME, Surroundings, surroundings
 
 ROOT = "/backoffice"
 FLASH_COOKIE = "backoffice_flash"
@@ -31,15 +31,15 @@ FLASH_SECONDS = 60
 LONGEST_FLASH = 600
 LONGEST_QUERY = 200
 LARGEST_PAGE = 100_000
-COMPANY_NAME = "Бэк-офис"
-BELL_SHOWN = 6
 TEMPLATES = FilePath(__file__).resolve().parents[1] / "templates"
 
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
-    """Return the templates with everything escaped by default."""
-    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    """Return the templates with everything escaped by default; a changed one is read at the next start."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True, auto_reload=False
+    )
     made.filters.update(written.FILTERS)
     made.globals.update(root=ROOT, static=f"{ROOT}/static", vendor=f"{ROOT}/vendor", office_zone=written.OFFICE_ZONE)
     return made
@@ -84,13 +84,12 @@ def page(
     status: int = 200,
     active: str = "",
     quick: bool = False,
-    around: directory.Frame | None = None,
-    asked: int | None = None,
+    around: Surroundings | None = None,
     **context: Any,
 ) -> HTMLResponse:
     """Return a page in its frame; a flash message is shown once; ``quick`` keeps off the database.
 
-    ``around`` and ``asked`` (how many approvals wait) are what the page has read already.
+    ``around`` is what a page with much to read has read in the same transaction.
     """
     flash = _flash_of(request)
     frame: dict[str, Any] = {
@@ -99,16 +98,15 @@ def page(
         "waiting": {},
         "my_zone": written.OFFICE_ZONE,
     }  # fmt: skip
-    if not quick:
+    if around is None and not quick:
         with reading() as session:
-            frame["now"] = clock.now(session)
-            around = around or directory.frame(session, viewer.person_id if viewer else None, COMPANY_NAME)
-            frame |= {"company_name": around.company_name, "unread": around.unread}
-            if viewer is not None:
-                frame |= {"theme": around.preferences.theme, "my_zone": around.time_zone}
-                frame["bell"] = day.notices(session, viewer, limit=BELL_SHOWN)
-                waiting = approvals.waiting(session, viewer) if asked is None else asked
-                frame["waiting"] = {"approvals": waiting}
+            around = surroundings(session, viewer)
+    if around is not None:
+        of = around.frame
+        frame |= {"now": around.now, "company_name": of.company_name, "unread": of.unread}
+        if viewer is not None:
+            frame |= {"theme": of.preferences.theme, "my_zone": of.time_zone}
+            frame |= {"bell": around.bell, "waiting": {"approvals": around.asked}}
     html = environment().get_template(template).render({**frame, **context})
     response = HTMLResponse(html, status_code=status)
     if flash is not None:
@@ -184,15 +182,15 @@ def identity(text: str | None) -> int | None:
     return int(typed) or None
 
 
-def people_choices(people: list[PersonRow]) -> dict[str, str]:
+def people_choices(people: Iterable[PersonName]) -> dict[str, str]:
     """Return people as the choices of a select."""
     return {str(one.id): f"{one.full_name}{f' – {one.post}' if one.post else ''}" for one in people}
 
 
-def all_people() -> list[PersonRow]:
+def all_people() -> list[PersonName]:
     """Return the active people for selects."""
     with reading() as session:
-        return directory.people(session)
+        return directory.person_names(session)
 
 
 def _csrf_input(request: Request) -> Markup:

@@ -10,7 +10,6 @@ from fastapi.responses import Response
 
 from backoffice.ui import format as written
 from backoffice.ui.routes.pages_common import (
-    COMPANY_NAME,
     ROOT,
     Form,
     PageNumber,
@@ -30,6 +29,7 @@ from include.shared.work import reading, transaction
 from include.staff.services import Viewer
 from include.workplace import day, day_groups, directory, services
 from include.workplace.shapes import DayBoard
+from include.workplace.surroundings import COMPANY_NAME, Surroundings, surroundings
 
 router = APIRouter()
 NOTICES_SHOWN = 100
@@ -42,8 +42,7 @@ def my_day(
     """Show the tasks of a person or of the departments he leads, the most urgent first, grouped as he chose."""
     shown, around, query = _day(viewer, view, q, group, page_number(page_))
     return page(
-        request, viewer, "my_day.html", active="day", around=around,
-        asked=shown.approvals_total if shown.scope == "mine" else None, day=shown, q=query, only=group,
+        request, viewer, "my_day.html", active="day", around=around, day=shown, q=query, only=group,
         heading="Задачи отдела" if shown.scope == "department" else "Мой день", summary=_summary(shown),
         now=shown.now, **_addresses(shown, query),
     )  # fmt: skip
@@ -65,16 +64,18 @@ def day_group(
     )  # fmt: skip
 
 
-def _day(viewer: Viewer, view: str, q: str, group: str, at: int) -> tuple[DayBoard, directory.Frame, str]:
+def _day(viewer: Viewer, view: str, q: str, group: str, at: int) -> tuple[DayBoard, Surroundings, str]:
     of_department = view == "department" and (bool(viewer.led_departments) or viewer.is_admin)
     query = clean_query(q)
     with reading() as session:
         now = clock.now(session)
-        around = directory.frame(session, viewer.person_id, COMPANY_NAME)
+        frame = directory.frame(session, viewer.person_id, COMPANY_NAME)
         shown = day_groups.day_board(
-            session, viewer, now, zone=around.time_zone, scope="department" if of_department else "mine",
-            grouping="deal" if around.preferences.day_groups == "deal" else "risk", query=query, group=group, page=at,
+            session, viewer, now, zone=frame.time_zone, scope="department" if of_department else "mine",
+            grouping="deal" if frame.preferences.day_groups == "deal" else "risk", query=query, group=group, page=at,
         )  # fmt: skip
+        asked = shown.approvals_total if shown.scope == "mine" else None
+        around = surroundings(session, viewer, frame, asked)
     return shown, around, query
 
 

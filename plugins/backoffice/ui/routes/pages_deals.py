@@ -35,6 +35,7 @@ from include.workplace import approvals, directory, files, moves, services, talk
 from include.workplace import board as boards
 from include.workplace import card as cards
 from include.workplace.shapes import DealCard, FieldValue, HistoryRow, MoveRow, StageRow, StepRow
+from include.workplace.surroundings import surroundings
 
 router = APIRouter()
 SCOPES = {"mine": "Мои", "all": "Все"}
@@ -214,18 +215,19 @@ def show(
         if before is not None:
             rows, older = cards.deal_history(session, viewer, deal_id, before_id=before)
             shown = shown.model_copy(update={"history": rows, "history_before": older})
-        people = directory.people(session)
+        people = directory.person_names(session)
         asked = approvals.approvals_of_case(session, viewer, shown.case_id, now)
         uploaded, limit = files.deal_files(session, viewer, deal_id), files.limit_mb(session)
         said = talk.deal_talk(session, viewer, deal_id, now, before=talk_before)
+        around = surroundings(session, viewer)
     choices = people_choices(people)
     names = {str(one.id): one.name for one in people}
     zone = shown.time_zone
     processes = _processes(shown)
     visits = [one for place in shown.stages if place.state == "current" for one in place.visits]
     return page(
-        request, viewer, "deal.html", status=errors.status, active="deals", card=shown, errors=errors, now=now,
-        zone=zone, processes=[one for one in processes if one["row"].state == "live"],
+        request, viewer, "deal.html", status=errors.status, active="deals", around=around, card=shown, errors=errors,
+        now=now, zone=zone, processes=[one for one in processes if one["row"].state == "live"],
         ended=[one for one in processes if one["row"].state != "live"],
         inputs=[_field_input(one, kept, choices, zone) for one in shown.fields if one.editable],
         filled=[one for one in shown.fields if one.words],

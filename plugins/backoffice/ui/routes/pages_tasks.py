@@ -13,7 +13,6 @@ from backoffice.ui.routes.pages_common import (
     Errors,
     Form,
     RowId,
-    all_people,
     done,
     identity,
     page,
@@ -24,8 +23,9 @@ from include.shared import clock
 from include.shared.errors import BackofficeError, InvalidInput, NotFound
 from include.shared.work import reading, transaction
 from include.staff.services import Viewer
-from include.workplace import files, services
+from include.workplace import directory, files, services
 from include.workplace.shapes import TaskPage
+from include.workplace.surroundings import surroundings
 from include.workplace.task_view import task_page
 
 router = APIRouter()
@@ -133,7 +133,9 @@ def show(
         now = clock.now(session)
         shown = task_page(session, viewer, task_id, now)
         wanted, limit = files.task_files(session, viewer, task_id), files.limit_mb(session)
-    people = people_choices(all_people()) if shown.may_change or shown.result_fields else {}
+        chosen = directory.person_names(session) if shown.may_change or shown.result_fields else []
+        around = surroundings(session, viewer)
+    people = people_choices(chosen)
     zone = shown.task.case.time_zone
     term_inputs = [
         {
@@ -163,8 +165,8 @@ def show(
          "rows": 2, "value": kept.get("reopen_reason", "")},
     ]  # fmt: skip
     return page(
-        request, viewer, "task.html", status=errors.status, active="day", page=shown, task=shown.task, errors=errors,
-        inputs=_result_inputs(shown, kept, people), term_inputs=term_inputs, give_inputs=give_inputs,
+        request, viewer, "task.html", status=errors.status, active="day", around=around, page=shown, task=shown.task,
+        errors=errors, inputs=_result_inputs(shown, kept, people), term_inputs=term_inputs, give_inputs=give_inputs,
         no_inputs=no_inputs, reopen_inputs=reopen_inputs, evidence=_evidence(shown), doing=DOING, now=now, files=wanted,
         limit_mb=limit,
     )  # fmt: skip
