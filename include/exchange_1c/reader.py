@@ -131,6 +131,7 @@ class CommerceFile:
             load_dtd=False,
             remove_comments=True,
             remove_pis=True,
+            remove_blank_text=True,  # the indentation between elements: half of the nodes of a file
         )
         names = self._names
         root: Any = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, cast
 
 import msgspec
@@ -15,7 +16,7 @@ from include.shared.db import Json, query_text
 from include.shared.names import search_key
 from include.shared.work import Work
 
-BATCH = 5_000  # rows per COPY: short statements, flat memory
+BATCH = 4_000  # rows of a portion: short statements, flat memory
 EXAMPLES = 20  # of each remark in the report
 KINDS_OF_REMARKS = 300
 
@@ -56,6 +57,63 @@ class Remarks:
         return [{"text": remark, **known} for remark, known in ordered]
 
 
+class _Lane:
+    """Takes rows to the server beside the reading: while one portion is written, the reader makes the next.
+
+    The reader keeps one core busy and the server another; new goods go into their table at once, which is most of the
+    server's work (a record that comes again is put right by ``apply_goods``).
+    """
+
+    def __init__(self, work: Work, exchange_id: int) -> None:
+        self._work = work
+        self._new_goods = {"exchange_id": exchange_id, "now": work.now}
+        # psycopg's own connection inside SQLAlchemy's: COPY belongs to the same transaction
+        raw = work.session.connection().connection.driver_connection
+        self._connection = cast("psycopg.Connection[Any]", raw)
+        self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _COLUMNS}
+        self._beside = ThreadPoolExecutor(max_workers=1)  # the session is used by one of the two threads at a time
+        self._portion: Future[None] | None = None
+
+    def __enter__(self) -> _Lane:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        try:
+            if error is None:
+                for table in _COLUMNS:
+                    self._send(table)
+                self._wait()
+        finally:
+            self._beside.shutdown()  # nobody writes any more when the transaction goes on or is rolled back
+
+    def put(self, table: str, row: tuple[Any, ...]) -> None:
+        """Take one more row."""
+        rows = self._rows[table]
+        rows.append(row)
+        if len(rows) >= BATCH:
+            self._send(table)
+
+    def _send(self, table: str) -> None:
+        rows, self._rows[table] = self._rows[table], []
+        self._wait()
+        if rows:
+            self._portion = self._beside.submit(self._write, table, rows)
+
+    def _wait(self) -> None:
+        portion, self._portion = self._portion, None
+        if portion is not None:
+            portion.result()
+
+    def _write(self, table: str, rows: list[tuple[Any, ...]]) -> None:
+        statement = f"COPY {table} ({_COLUMNS[table]}) FROM STDIN".encode()
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+        if table == "stage_goods":
+            first = {"first": rows[0][0], **self._new_goods}
+            self._work.session.execute(text(query_text("exchange_1c/add_goods")), first)
+
+
 class Stage:
     """The staging tables of one exchange inside its transaction."""
 
@@ -66,10 +124,6 @@ class Stage:
         self.rejects = 0
         self._seq = 0
         self._file_names: dict[int, str] = {}
-        self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _COLUMNS}
-        # psycopg's own connection inside SQLAlchemy's: COPY belongs to the same transaction
-        raw = work.session.connection().connection.driver_connection
-        self._connection = cast("psycopg.Connection[Any]", raw)
         for statement in (*_PATIENCE.split("; "), *query_text("exchange_1c/create_stage").split(";\n")):
             if statement.strip():
                 work.session.execute(text(statement))
@@ -77,47 +131,27 @@ class Stage:
     def take(self, file_id: int, file_name: str, records: Iterable[Record]) -> None:
         """Stage the records of one file; what the reader raises passes through, and nothing is applied then."""
         self._file_names[file_id] = file_name
-        goods, companies, rejects = (self._rows[table] for table in _COLUMNS)
-        for record in records:
-            self._seq += 1
-            if isinstance(record, Goods):
-                goods.append(_goods_row(self._seq, file_id, record))
-                if len(goods) >= BATCH:
-                    self._flush("stage_goods")
-            elif isinstance(record, Counterparty):
-                companies.append(_company_row(self._seq, file_id, record))
-                if len(companies) >= BATCH:
-                    self._flush("stage_company")
-            elif isinstance(record, Reject):
-                self.rejects += 1
-                about = (record.external_id, record.entity, record.reason, record.snippet)
-                rejects.append((self.exchange_id, file_id, record.line, *about))
-                if len(rejects) >= BATCH:
-                    self._flush("exchange_reject")
-            else:
-                self.remarks.add(record.text, record.entity, file_name, record.line, record.external_id)
-        for table in _COLUMNS:
-            self._flush(table)
-
-    def _flush(self, table: str) -> None:
-        rows = self._rows[table]
-        if not rows:
-            return
-        with (
-            self._connection.cursor() as cursor,
-            cursor.copy(f"COPY {table} ({_COLUMNS[table]}) FROM STDIN".encode()) as copy,
-        ):
-            for row in rows:
-                copy.write_row(row)
-        rows.clear()
+        with _Lane(self.work, self.exchange_id) as lane:
+            for record in records:
+                self._seq += 1
+                if isinstance(record, Goods):
+                    lane.put("stage_goods", _goods_row(self._seq, file_id, record))
+                elif isinstance(record, Counterparty):
+                    lane.put("stage_company", _company_row(self._seq, file_id, record))
+                elif isinstance(record, Reject):
+                    self.rejects += 1
+                    about = (record.external_id, record.entity, record.reason, record.snippet)
+                    lane.put("exchange_reject", (self.exchange_id, file_id, record.line, *about))
+                else:
+                    self.remarks.add(record.text, record.entity, file_name, record.line, record.external_id)
 
     def apply(self) -> Json:
         """Bring the staged rows into the tables; returns the counts of goods and counterparties."""
-        for table in ("stage_goods", "stage_company"):
-            self.work.session.execute(text(f"ANALYZE {table}"))
+        for table in ("stage_goods", "stage_company"):  # what the plans need; statistics of JSON are dear and unused
+            self.work.session.execute(text(f"ANALYZE {table} (seq, external_id, name)"))
         doubled_goods = self._drop_doubled("goods", "Товар")
         doubled_companies = self._drop_doubled("company", "Контрагент")
-        goods = self._counts("apply_goods")
+        goods = self._counts("apply_goods", again=doubled_goods > 0)
         joined = self.work.session.execute(
             text(query_text("exchange_1c/join_twins")),
             {"now": self.work.now, "actor_kind": self.work.actor.kind},
@@ -135,8 +169,8 @@ class Stage:
         values = {"exchange_id": self.exchange_id, "now": self.work.now}
         return self.work.session.execute(text(query_text(f"exchange_1c/{query}")), values)
 
-    def _counts(self, query: str) -> dict[str, int]:
-        values = {"exchange_id": self.exchange_id, "now": self.work.now}
+    def _counts(self, query: str, **more: Any) -> dict[str, int]:
+        values = {"exchange_id": self.exchange_id, "now": self.work.now, **more}
         statement = text(query_text(f"exchange_1c/{query}"))
         names = set(statement.compile().params)
         row = self.work.session.execute(statement, {key: values[key] for key in values if key in names}).one()

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import text
 
 from include.exchange_1c import folder as places
-from include.exchange_1c import models, services
+from include.exchange_1c import models, services, staging
 from include.exchange_1c.records import Limits
 from include.installation.places import Places
 from include.installation.postgres import EmbeddedPostgres, wait_until_accepts
@@ -262,6 +262,50 @@ def test_last_of_doubled_ids_wins_with_a_warning(incoming: Path) -> None:
     assert outcome.report is not None
     assert outcome.report["goods"]["doubled"] == 2
     assert "встречается несколько раз" in outcome.text
+
+
+def counts_of(outcome: services.Outcome) -> dict[str, int]:
+    assert outcome.report is not None
+    return dict(outcome.report["goods"])
+
+
+@pytest.mark.parametrize("portion", [1, 4_000])
+def test_a_new_record_that_comes_again_counts_once(
+    incoming: Path, portion: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "BATCH", portion)  # new goods go into their table portion by portion
+    deleted = "<Товар><Ид>gone</Ид><ПометкаУдаления>true</ПометкаУдаления></Товар>"
+    items = (item("a", "первый"), item("gone", "был"), item("b"), item("a", "второй"), deleted)
+    put(incoming, "goods.xml", goods(*items))
+    outcome = services.receive(incoming, now=True)
+    assert rows("SELECT external_id, name FROM nomenclature ORDER BY 1") == [("a", "второй"), ("b", "Подшипник 6205")]
+    assert rows("SELECT DISTINCT first_exchange_id = last_exchange_id FROM nomenclature") == [(True,)]
+    wanted = {"taken": 3, "added": 2, "changed": 0, "deactivated": 0, "unchanged": 0, "doubled": 2}
+    assert counts_of(outcome) == wanted
+    put(incoming, "goods.xml", goods(item("a", "третий"), item("b"), item("a", "второй"), item("c"), only_changes="no"))
+    again = services.receive(incoming, now=True)
+    wanted = {"taken": 3, "added": 1, "changed": 0, "deactivated": 0, "unchanged": 2, "doubled": 1}
+    assert counts_of(again) == wanted
+
+
+def test_a_file_that_breaks_after_a_portion_leaves_nothing(incoming: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "BATCH", 2)
+    whole = goods(*(item(f"a{n}") for n in range(9)))
+    put(incoming, "goods.xml", whole[: whole.rindex("<Товар>") + 20])
+    assert services.receive(incoming, now=True).state == "failed"
+    assert one("SELECT count(*) FROM nomenclature") == 0
+
+
+def test_what_the_database_refuses_in_a_portion_fails_the_exchange(
+    incoming: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "BATCH", 2)
+    monkeypatch.setattr(staging, "_json", lambda _: "{")
+    put(incoming, "goods.xml", goods(*(item(f"a{n}") for n in range(9))))
+    outcome = services.receive(incoming, now=True)
+    assert outcome.is_failed
+    assert "База отказала" in outcome.text
+    assert one("SELECT count(*) FROM nomenclature") == 0
 
 
 @pytest.mark.parametrize("kpp", [KPP, None])

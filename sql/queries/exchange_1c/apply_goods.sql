@@ -1,11 +1,14 @@
--- Called by include/exchange_1c/staging.py: new goods in, changed ones updated, equal ones not rewritten.
+-- Called by include/exchange_1c/staging.py when all files are read: changed goods updated, equal ones not rewritten.
+-- New ones stand since add_goods; only when a record came :again they may hold an earlier form of it.
 -- A deletion that carries no name (3.1 may send the Ид and the mark only) changes nothing but the activity.
 WITH compared AS (
     SELECT
         staged.seq,
         known.id AS known_id,
         known.active AS was_active,
+        known.first_exchange_id IS NOT DISTINCT FROM :exchange_id AS is_new,
         CASE
+            WHEN known.first_exchange_id = :exchange_id AND NOT :again THEN false
             WHEN staged.name = '' THEN known.active
             ELSE (known.name, known.full_name, known.sku, known.barcode, known.unit_code, known.unit_name, known.vat,
                   known.group_external_id, known.search_key, known.active, known.raw, known.details)
@@ -14,20 +17,13 @@ WITH compared AS (
                   staged.vat, staged.group_external_id, staged.search_key, staged.active, staged.raw, staged.details)
         END AS differs
     FROM stage_goods AS staged
-    LEFT JOIN nomenclature AS known ON known.external_id = staged.external_id
+    INNER JOIN nomenclature AS known ON known.external_id = staged.external_id
 ),
-added AS (
-    INSERT INTO nomenclature (
-        external_id, name, full_name, sku, barcode, unit_code, unit_name, vat, group_external_id, search_key, active,
-        raw, details, first_exchange_id, last_exchange_id, changed_at
-    )
-    SELECT
-        staged.external_id, staged.name, staged.full_name, staged.sku, staged.barcode, staged.unit_code,
-        staged.unit_name, staged.vat, staged.group_external_id, staged.search_key, staged.active, staged.raw,
-        staged.details, :exchange_id, :exchange_id, :now
-    FROM compared
+taken_back AS (
+    DELETE FROM nomenclature AS known
+    USING compared
     INNER JOIN stage_goods AS staged ON staged.seq = compared.seq
-    WHERE compared.known_id IS NULL AND staged.name <> ''
+    WHERE known.id = compared.known_id AND compared.is_new AND staged.name = ''
     RETURNING 1
 ),
 deactivated AS (
@@ -35,7 +31,7 @@ deactivated AS (
     SET active = false, last_exchange_id = :exchange_id, changed_at = :now
     FROM compared
     INNER JOIN stage_goods AS staged ON staged.seq = compared.seq
-    WHERE known.id = compared.known_id AND compared.differs AND staged.name = ''
+    WHERE known.id = compared.known_id AND compared.differs AND NOT compared.is_new AND staged.name = ''
     RETURNING 1
 ),
 changed AS (
@@ -58,11 +54,12 @@ changed AS (
     FROM compared
     INNER JOIN stage_goods AS staged ON staged.seq = compared.seq
     WHERE known.id = compared.known_id AND compared.differs AND staged.name <> ''
-    RETURNING compared.was_active AND NOT known.active AS is_deactivated
+    RETURNING NOT compared.is_new AS is_changed, NOT compared.is_new AND compared.was_active AND NOT known.active
+        AS is_deactivated
 )
 SELECT
-    (SELECT count(*) FROM compared) AS taken,
-    (SELECT count(*) FROM added) AS added,
-    (SELECT count(*) FROM changed) + (SELECT count(*) FROM deactivated) AS changed,
+    (SELECT count(*) FROM stage_goods) AS taken,
+    (SELECT count(*) FROM compared WHERE is_new) - (SELECT count(*) FROM taken_back) AS added,
+    (SELECT count(*) FROM changed WHERE is_changed) + (SELECT count(*) FROM deactivated) AS changed,
     (SELECT count(*) FROM changed WHERE is_deactivated) + (SELECT count(*) FROM deactivated) AS deactivated,
-    (SELECT count(*) FROM compared WHERE known_id IS NOT NULL AND NOT differs) AS unchanged
+    (SELECT count(*) FROM compared WHERE NOT is_new AND NOT differs) AS unchanged

@@ -18,6 +18,7 @@ CREATE TEMPORARY TABLE stage_goods (
     raw jsonb NOT NULL,
     details jsonb NOT NULL
 ) ON COMMIT DROP;
+CREATE INDEX ON stage_goods (seq);
 CREATE TEMPORARY TABLE stage_company (
     seq bigint NOT NULL,
     file_id bigint NOT NULL,

@@ -482,3 +482,18 @@ def test_any_nesting_of_known_names_never_crashes(tmp_path: Path, tree: str) -> 
     ):
         path.write_text(body, encoding="utf-8")
         survives(path)
+
+
+_HEAD, _VALUE, _EMPTY = "<Наименование>{}</Наименование>", "<Значение>{}</Значение>", "<Значение/>"
+_PARTS = st.sampled_from([_HEAD.format("Вес"), _HEAD.format("Код"), _VALUE.format("5"), _VALUE.format(" 7 "), _EMPTY])
+
+
+@given(pairs=st.lists(st.lists(_PARTS, max_size=4), max_size=5))
+def test_pairs_are_read_alike_quickly_and_one_by_one(pairs: list[list[str]]) -> None:
+    inner = "".join(f"<ЗначениеРеквизита>{''.join(parts)}</ЗначениеРеквизита>" for parts in pairs)
+    element = etree.fromstring(f"<ЗначенияРеквизитов>{inner}</ЗначенияРеквизитов>")
+    reader = CommerceFile(Path("нет.xml"))
+    one_by_one = reader._uneven_pairs(element, "Наименование")
+    assert reader._pairs(element, "Наименование") == one_by_one
+    # the keys in the file's order too: the report's reader sees them so
+    assert list(reader._pairs(element, "Наименование")) == list(one_by_one)
