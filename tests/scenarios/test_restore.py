@@ -162,8 +162,11 @@ def test_nothing_is_doubled(copied: Copied) -> None:
     open_twice = "SELECT case_id FROM task WHERE state = 'open' AND title = :t GROUP BY case_id HAVING count(*) > 1"
     assert office.rows(open_twice, t=TASK) == []
     runs = office.airflow_rows("SELECT run_id FROM dag_run WHERE dag_id = :d", d=DAG)
-    known = {one["run_id"] for one in office.rows("SELECT run_id FROM process_instance WHERE process = :d", d=DAG)}
-    assert {one["run_id"] for one in runs} == known, "прогон есть у каждого захода, и лишних нет"
+    of_cases = {one["run_id"] for one in runs if not one["run_id"].startswith("manual__")}
+    visits = office.rows("SELECT run_id, state FROM process_instance WHERE process = :d", d=DAG)
+    assert of_cases <= {one["run_id"] for one in visits}, "лишних прогонов нет"
+    live = {one["run_id"] for one in visits if one["state"] == "live"}  # one that was over at once has no run
+    assert live <= of_cases, "прогон есть у каждого живого захода"
 
 
 def test_the_nightly_cleaning_leaves_what_lives(copied: Copied) -> None:

@@ -59,7 +59,9 @@ def test_a_failed_run_goes_on_from_its_failed_step(office: Office, closed_stage:
     line = office.call("Иванова", "GET", f"/deals/{deal['id']}")["line"]
     assert line["kind"] == "failed"
     assert line["text"].endswith("повторить может администратор")
-    assert any(found["code"] == "step_failed" for found in office.call("ops", "GET", "/ops/findings")["findings"])
+    until(
+        office, lambda: "step_failed" in {one["code"] for one in office.call("ops", "GET", "/ops/findings")["findings"]}
+    )
 
     office.call("Иванова", "POST", f"/ops/steps/{one['id']}/retry", expect=403)
     closed_stage()
