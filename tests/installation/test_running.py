@@ -18,7 +18,7 @@ from include.installation.urls import libpq
 
 pytestmark = pytest.mark.airflow
 
-PROGRAMS = ("triggerer", "scheduler", "dag-processor", "api-server")
+PROGRAMS = ("triggerer", "engine", "scheduler", "dag-processor", "api-server")
 
 
 @pytest.fixture(scope="module")
