@@ -24,6 +24,7 @@ from sqlalchemy import create_engine, select, text
 from include.installation.installation import Installation, free_port
 
 PASSWORD = "demo-2026"
+JWT_SECRET = secrets.token_hex(32)  # one for the whole process: Airflow makes its signer and its validator once
 MODULES = (
     "dags.deals.goods_identification",
     "dags.deals.services_identification",
@@ -39,7 +40,7 @@ def airflow_settings(home: Path) -> Iterator[None]:
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__AUTH_MANAGER": "backoffice.auth_manager.BackofficeAuthManager",
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
-        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "AIRFLOW__API_AUTH__JWT_SECRET": JWT_SECRET,
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "BACKOFFICE_FILES": (home / "files").as_uri(),
