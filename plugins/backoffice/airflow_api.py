@@ -31,6 +31,7 @@ from include.process.scheme import PROCESS_TAG, RUN_PREFIX, scheme_body
 
 FINAL_TASK_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 UNFINISHED_RUNS = (DagRunState.QUEUED, DagRunState.RUNNING)
+FINISHED_RUNS = (DagRunState.SUCCESS, DagRunState.FAILED)
 #: What could not begin because a step before it failed, or because ops stopped the run
 KEPT_FROM_BEGINNING = frozenset({"failed", "upstream_failed", "skipped"})
 FORM_TAG_PREFIX = "on:form:"
@@ -249,6 +250,26 @@ def clear_steps(dag_id: str, run_id: str, steps: Collection[str], finished: Coll
         return chosen
 
 
+def go_on_cleared(dag_id: str, run_id: str) -> bool:
+    """Let an ended run go on whose steps somebody cleared in the very moment it was found ended; False when it did.
+
+    Airflow's clear looks at the run's state without a lock: the scheduler ends the run between the look and the commit,
+    and the cleared steps then never begin.
+    """
+    with create_session() as session:
+        run = session.scalars(
+            select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id).with_for_update(of=DagRun)
+        ).first()
+        if run is None or run.state not in FINISHED_RUNS:
+            return False
+        found = select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
+        cleared = list(session.scalars(found.where(TaskInstance.state.is_(None))))
+        if not cleared:
+            return False
+        clear_task_instances(cleared, session, DagRunState.QUEUED)
+        return True
+
+
 @dataclass(frozen=True)
 class FormRun:
     """A run of a form process with the form that Airflow took and who filled it in."""
@@ -293,8 +314,6 @@ def set_note(dag_id: str, run_id: str, text: str) -> None:
 
 
 # --- retention (docs/adr/0009-backup.md) -----------------------------------------------------------
-
-FINISHED_RUNS = (DagRunState.SUCCESS, DagRunState.FAILED)
 
 
 @dataclass(frozen=True)

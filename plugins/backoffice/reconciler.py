@@ -104,6 +104,8 @@ def _meet(instance: LiveInstance, run: RunState) -> int:
         if run.tasks.get(step) == "deferred":
             engine.take_up_step(*key, step)
             mended += 1
+    if run.state in airflow_api.FINISHED_RUNS and None in run.tasks.values():
+        return mended + airflow_api.go_on_cleared(*key)
     mended += _failed(instance, run)
     if run.state == "success":
         engine.end_run(*key, RUN_MARKED)

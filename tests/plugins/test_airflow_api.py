@@ -263,6 +263,21 @@ def test_a_running_run_goes_on_from_its_failed_step_and_is_examined_next(api: An
     assert column_of_run("deal-1-visit-1", "last_scheduling_decision") is None
 
 
+def test_a_run_that_ended_while_its_step_was_cleared_goes_on_once(api: Any) -> None:
+    api.create_run("every_word", "deal-1-visit-1")
+    assert not api.go_on_cleared("every_word", "deal-1-visit-1"), "он ещё идёт"
+    set_run("deal-1-visit-1", state="failed")
+    assert api.go_on_cleared("every_word", "deal-1-visit-1")
+    assert not api.go_on_cleared("every_word", "deal-1-visit-1")
+    assert api.run_states([("every_word", "deal-1-visit-1")])["every_word", "deal-1-visit-1"].state == "queued"
+    assert column_of_run("deal-1-visit-1", "clear_number") == 1
+    run = api.run_states([("every_word", "deal-1-visit-1")])["every_word", "deal-1-visit-1"]
+    set_run("deal-1-visit-1", state="failed")
+    set_steps("deal-1-visit-1", **dict.fromkeys(run.tasks, "skipped") | {"take": "failed"})
+    assert not api.go_on_cleared("every_word", "deal-1-visit-1"), "ни один шаг не очищен"
+    assert not api.go_on_cleared("every_word", "no-such-run")
+
+
 def test_two_at_once_clear_a_step_once(api: Any) -> None:
     api.create_run("every_word", "deal-1-visit-1")
     set_run("deal-1-visit-1", state="failed")

@@ -67,6 +67,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(airflow_api, "glance", made.glance)
     for name in ("record_failure", "record_failed_run", "settle_workers_step"):
         monkeypatch.setattr(failures, name, lambda *said, name=name: made.did.append((name, *said)) or True)
+    monkeypatch.setattr(airflow_api, "go_on_cleared", lambda *said: made.did.append(("go on", *said)) or True)
     monkeypatch.setattr(airflow_api, "set_note", lambda *said: made.did.append(("note", *said)))
     monkeypatch.setattr(engine, "withdraw_step", lambda *said: made.did.append(("withdraw", *said)))
     monkeypatch.setattr(engine, "take_up_step", lambda *said: made.did.append(("take up", *said)))
@@ -89,6 +90,15 @@ def test_a_marked_step_is_withdrawn(world: World, state: str) -> None:
     world.run(call=state)
     assert reconciler.reconcile() == 1
     assert world.did == [("withdraw", *KEY, "call")]
+
+
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_a_run_that_ended_while_its_step_was_cleared_goes_on(world: World, state: str) -> None:
+    """Airflow's clear and its scheduler met: the run ended, the cleared step would wait for ever."""
+    world.instance(waits=(), marked=("call",))
+    world.run(state, call=None, letter="success")
+    assert reconciler.reconcile() == 1
+    assert world.did == [("go on", *KEY)]
 
 
 def test_a_marked_step_cleared_meanwhile_is_taken_up(world: World) -> None:
