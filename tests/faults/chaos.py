@@ -64,7 +64,7 @@ def _rounds(office: FaultOffice, rng: Random, rounds: int, cases: int, names: li
         because = fault.skipped(office)
         struck.append(fault.name)
         crowd.gather()
-        with _noting(wrong):
+        with _noting(wrong, f"{number}. {fault.name}: "):
             if because is None:
                 quiet = crowd.endure(fault)
                 said = f"в покое через {quiet:.0f} с, закончено дел {len(crowd.ended)}"
@@ -77,15 +77,15 @@ def _rounds(office: FaultOffice, rng: Random, rounds: int, cases: int, names: li
 
 
 @contextmanager
-def _noting(wrong: list[str]) -> Iterator[None]:
-    """Note what went wrong and go on: later rounds tell more."""
+def _noting(wrong: list[str], when: str = "") -> Iterator[None]:
+    """Note what went wrong, and ``when``, and go on: later rounds tell more."""
     try:
         yield
     except NoCase as none:
         say(f"     {none}")
     except AssertionError as error:
-        wrong.append(str(error))
-        say(f"     НАРУШЕНО: {error}")
+        wrong.append(f"{when}{error}")
+        say(f"     НАРУШЕНО: {when}{error}")
 
 
 def _measure(replicas: str, sizes: list[int], names: list[str]) -> list[deaf.Deafness]:
