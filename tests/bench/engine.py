@@ -24,6 +24,7 @@ from tests.bench.stand import Stand, TooSlow
 
 PARTS = ("steps", "burst", "idle", "deaf", "slow")
 FEW = 10
+STEPS_EACH = 4  # of the ten tasks of a case, so many are walked at one time: two such walks leave some
 DEAF_AT = 500
 FSYNC_MS = 5
 STEP_TARGET, GROWTH_TARGET, BURST_TARGET = 1.5, 1.5, 15.0
@@ -163,10 +164,11 @@ def _fill(side: Stand | Plain, seen: Seen, number: int) -> None:
 def _steps(side: Stand | Plain, seen: Seen, name: str, sizes: Sizes) -> None:
     side.settle_down(5)
     samples, new_runs = (sizes.samples, sizes.new_runs) if isinstance(side, Stand) else (15, 5)
+    samples = min(samples, STEPS_EACH * side.filled)
     say(f"{side.title}: {samples} шагов и {new_runs} новых прогонов по одному")
     before = meters.cpu_seconds(side.pids())
     walked = side.walk(samples)
-    seen.cpu[f"walk_{name}"] = _each(meters.spent(before, meters.cpu_seconds(side.pids())), samples)
+    seen.cpu[f"walk_{name}"] = _each(meters.spent(before, meters.cpu_seconds(side.pids())), len(walked))
     seen.times[f"walk_{name}"] = walked
     seen.times[f"begin_{name}"] = side.begin(new_runs)
     say(f"{side.title}: шаг {_said(walked)}, новый прогон {_said(seen.times[f'begin_{name}'])}")
@@ -218,7 +220,7 @@ def _slow(stand: Stand, seen: Seen, number: int, sizes: Sizes) -> None:
     stand.settle_down(60 if number > DEAF_AT else 20)  # the second of each takes its share
     stand.walk(3)
     commit = stand.database.commit_ms()
-    seen.times[name] = stand.walk(sizes.samples)
+    seen.times[name] = stand.walk(min(sizes.samples, STEPS_EACH * stand.filled))
     seen.notes[name] = f"запись {number_text(commit)} мс"
     say(f"стенд: медленный диск (запись {commit:.1f} мс), {number} ждущих: шаг {_said(seen.times[name])}")
 

@@ -208,5 +208,5 @@ def _results(where: dict[str, Any], reports: Sequence[Report]) -> str:
             f"Не измерено: {one.error}" if one.error else markdown(one.rows),
         ]
         if one.profile:
-            text += ["", "```text", one.profile, "```"]
+            text += ["", "<details><summary>Где время</summary>", "", "```text", one.profile, "```", "", "</details>"]
     return "\n".join(text)
