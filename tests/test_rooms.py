@@ -12,8 +12,10 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 RULES_MAY_USE = {
+    "include.money.purposes",  # pure text
     "include.shared.errors",  # sentences only
     "include.shared.names",  # pure text
+    "include.shared.numbers",  # pure text
     "include.shared.texts",  # pure text
     "include.shared.working_time",  # pure arithmetic of working days
     "stdnum",  # checksums of INN and the like: pure, no I/O
