@@ -5,6 +5,7 @@ from include.companies import models as companies
 from include.deals import models as deals
 from include.documents import models as documents
 from include.exchange_1c import models as exchange_1c
+from include.money import models as money
 from include.notices import models as notices
 from include.process import models as process
 from include.retention import models as retention
@@ -23,6 +24,7 @@ __all__ = [
     "documents",
     "exchange_1c",
     "metadata",
+    "money",
     "notices",
     "process",
     "retention",

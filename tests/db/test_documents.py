@@ -7,7 +7,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, BinaryIO
+from typing import Any
 
 import docx
 import pytest
@@ -26,32 +26,11 @@ from include.shared.work import transaction
 from include.workplace import files
 from include.workplace.card import deal_card
 from tests.db.driver import Company, Driver, on_stage, task
+from tests.db.memory import Memory
 
 pytestmark = pytest.mark.db
 FIELD = "contract_draft"
 QUOTE = "Счет/КП"
-
-
-class Memory:
-    """A storage without a disk; ``fails`` is what the disk would say."""
-
-    def __init__(self) -> None:
-        self.contents: dict[str, bytes] = {}
-        self.fails: OSError | None = None
-
-    def put(self, content_hash: str, stream: BinaryIO) -> None:
-        content = stream.read()
-        if self.fails is not None:
-            raise self.fails
-        self.contents[content_hash] = content
-
-    def open(self, content_hash: str) -> BinaryIO:
-        if content_hash not in self.contents:
-            raise FileNotFoundError(content_hash)
-        return io.BytesIO(self.contents[content_hash])
-
-    def exists(self, content_hash: str) -> bool:
-        return content_hash in self.contents
 
 
 @pytest.fixture(autouse=True)

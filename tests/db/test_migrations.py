@@ -194,6 +194,9 @@ def test_every_reference_has_an_index(migrated: Engine) -> None:
         ("approval_seat", "decided_for"), ("approval_seat", "version_id"), ("comment", "author_id"),
         ("decision_link", "person_id"), ("file_version", "uploaded_by"), ("notice", "approval_id"),
         ("role", "department_id"), ("step_state", "approval_id"), ("task", "closed_for"),
+        ("bank_statement", "received_by"), ("bank_statement", "loaded_by"), ("invoice", "created_by"),
+        ("invoice", "cancelled_by"), ("own_account", "added_by"), ("payment", "decided_by"),
+        ("payment_allocation", "by"), ("payment_allocation", "undone_by"),
     }  # fmt: skip
     seen = inspect(migrated)
     missing = set()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -136,7 +137,29 @@ class FaultOffice(Office):
                 raise Restless(f"Офис не пришёл в покой за {RESTS_WITHIN:.0f} с: {why}")
             time.sleep(0.3)
         found = [*violations(), *self.lost_runs()]
-        assert found == [], "\n".join(map(str, found))
+        assert found == [], "\n".join([*map(str, found), *self.traces(found)])
+
+    def traces(self, found: Sequence[object]) -> list[str]:
+        """Tell all that the two databases know of the instances that a finding names."""
+        named = {one for said in map(str, found) for one in re.findall(r"[\w-]+-visit-\d+", said)}
+        lines = []
+        for run in sorted(named):
+            for one in self.rows("SELECT * FROM process_instance WHERE run_id = :run", run=run):
+                lines.append(f"  заход: {dict(one)}")
+                steps = self.rows("SELECT * FROM step_state WHERE instance_id = :id ORDER BY step", id=one["id"])
+                lines += [f"    шаг: {dict(step)}" for step in steps]
+            runs = self.airflow_rows(
+                "SELECT dag_id, state, queued_at, start_date, end_date, clear_number FROM dag_run WHERE run_id = :run",
+                run=run,
+            )
+            tasks = self.airflow_rows(
+                "SELECT task_id, state, try_number, start_date, end_date, trigger_id, next_method, updated_at"
+                " FROM task_instance WHERE run_id = :run ORDER BY updated_at",
+                run=run,
+            )
+            lines += [f"  прогон: {dict(one)}" for one in runs]
+            lines += [f"    задача Airflow: {dict(one)}" for one in tasks]
+        return lines
 
     def lost_runs(self) -> list[str]:
         """Name live instances without a running run, and running runs that are no live instance's."""
