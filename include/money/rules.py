@@ -129,7 +129,7 @@ def decide(payment: PaymentFacts, candidates: Sequence[Candidate]) -> Decision:
     Only an exact payment of one invoice, or of several that it names and whose balances make its sum, is allocated
     without a person. A refund, a third party's payment, a part and an overpayment always go through the accountant.
     """
-    if payment.direction == "out":
+    if payment.direction == "out" and payment.amount > 0:
         return _refund(payment, candidates)
     if payment.direction != "in" or payment.amount <= 0:
         return Decision(Verdict.QUEUE, "Это не поступление от клиента.")
