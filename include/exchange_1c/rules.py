@@ -53,6 +53,19 @@ class CompanyKind(Enum):
     PERSON = "person"
 
 
+class DocumentKind(Enum):
+    """What a document is by its ХозОперация; the value is what we store."""
+
+    ORDER = "order"
+    INVOICE = "invoice"
+    PAYMENT = "payment"
+    REFUND = "refund"
+    SHIPMENT = "shipment"
+    RETURN = "return"
+    TAX_INVOICE = "tax_invoice"
+    OTHER = "other"
+
+
 class Checked(NamedTuple):
     """A value that passed (or None) and, when it did not, the Russian reason."""
 
@@ -80,12 +93,14 @@ def normalise(text: str | None) -> str:
     return " ".join(text.split())  # str.split knows NBSP and the narrow spaces too
 
 
-_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
 
 
 def parse_number(text: str | None) -> Decimal | None:
     """Return the number (``1 234,50`` too) or None for an empty value; ValueRefused for anything else."""
-    plain = _SPACES.sub("", text or "").replace(",", ".")
+    if text and len(text) <= 40 and text.isascii() and (text.isdigit() or text.replace(".", "", 1).isdigit()):
+        return Decimal(text)  # as most numbers of a file of 100,000 prices are written
+    plain = _SPACES.sub("", text or "").replace(",", ".").replace("\u2212", "-")
     if not plain:
         return None
     if len(plain) > 40 or not _NUMBER.fullmatch(plain) or not plain.isascii():
@@ -99,7 +114,9 @@ _ISO = re.compile(
     r"(Z|[+-]\d{2}:?\d{2})?"
 )
 _RUSSIAN = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[T ](\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?")
-_NO_DATE = {"", "T", "Т", "0001-01-01", "0001-01-01T00:00:00", "01.01.0001", "01.01.0001 0:00:00"}
+_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d))?")  # 1C's own literal of a date
+_NO_DATE = {"", "T", "Т"}
+_YEARS = range(1900, 2200)  # a moment near the ends of the calendar cannot even be brought into another zone
 
 
 def parse_moment(text: str | None, zone: tzinfo = OFFICE_ZONE) -> datetime | None:
@@ -121,15 +138,38 @@ def parse_moment(text: str | None, zone: tzinfo = OFFICE_ZONE) -> datetime | Non
                 int(second or 0),
                 micro,
             )
-            return datetime(*parts, tzinfo=place)
+            return _moment(datetime(*parts, tzinfo=place))
+        if found := _COMPACT.fullmatch(plain):
+            year, month, day, *time = found.groups()
+            hour, minute, second = (int(one or 0) for one in time)
+            return _moment(datetime(int(year), int(month), int(day), hour, minute, second, tzinfo=zone))
         if found := _RUSSIAN.fullmatch(plain):
-            day, month, year, hour, minute, second = found.groups()
-            clock = (int(hour or 0), int(minute or 0), int(second or 0))
-            return datetime(int(year), int(month), int(day), *clock, tzinfo=zone)
+            day, month, year, *time = found.groups()
+            hour, minute, second = (int(one or 0) for one in time)
+            return _moment(datetime(int(year), int(month), int(day), hour, minute, second, tzinfo=zone))
     except ValueError:
         pass
     msg = f"дата не понята: «{plain[:40]}»"
     raise ValueRefused(msg)
+
+
+def _moment(found: datetime) -> datetime | None:
+    """Return the moment; None for 1C's empty date, which is the first of January of the year 1."""
+    if found.year in _YEARS:
+        return found
+    if (found.year, found.month, found.day) == (1, 1, 1):
+        return None
+    raise ValueError(found.year)
+
+
+def join_moment(day: str | None, clock: str | None, zone: tzinfo = OFFICE_ZONE) -> datetime | None:
+    """Return the moment of a document's Дата and Время; the time in Дата itself wins, ValueRefused as above."""
+    plain, time = normalise(day), normalise(clock).rpartition("T")[2].rpartition(" ")[2]
+    if time and ":" not in plain and _COMPACT.fullmatch(plain):
+        plain = f"{plain[:4]}-{plain[4:6]}-{plain[6:8]}"
+    if plain not in _NO_DATE and time and ":" not in plain:
+        plain = f"{plain}T{time}"
+    return parse_moment(plain, zone)
 
 
 _TRUE = {"true", "1", "да", "истина", "yes"}
@@ -292,6 +332,54 @@ def company_kind(official_name: str, full_name: str, name: str, inn: str | None,
     if (inn is not None and len(inn) == 12) or _SOLE.search(full_name.lower()) or _SOLE.search(name.lower()):
         return CompanyKind.SOLE
     return CompanyKind.PERSON
+
+
+_DOCUMENT_KINDS: Mapping[str, DocumentKind] = {
+    "заказтовара": DocumentKind.ORDER,
+    "заказ": DocumentKind.ORDER,
+    "заказпокупателя": DocumentKind.ORDER,
+    "заказклиента": DocumentKind.ORDER,
+    "счетнаоплату": DocumentKind.INVOICE,
+    "счетнаоплатупокупателю": DocumentKind.INVOICE,
+    "отпусктовара": DocumentKind.SHIPMENT,
+    "реализациятоваров": DocumentKind.SHIPMENT,
+    "реализациятоваровуслуг": DocumentKind.SHIPMENT,
+    "реализациятоваровиуслуг": DocumentKind.SHIPMENT,
+    "передачаправ": DocumentKind.SHIPMENT,
+    "счетфактура": DocumentKind.TAX_INVOICE,
+    "возврат": DocumentKind.RETURN,
+    "возвраттовара": DocumentKind.RETURN,
+    "возвраттоваровотклиента": DocumentKind.RETURN,
+    "возвраткомиссионноготовара": DocumentKind.RETURN,
+    "выплатаналичныхденег": DocumentKind.PAYMENT,
+    "выплатабезналичныхденег": DocumentKind.PAYMENT,
+    "эквайринговаяоперация": DocumentKind.PAYMENT,
+    "оплата": DocumentKind.PAYMENT,
+    "возвратналичныхденег": DocumentKind.REFUND,
+    "возвратбезналичныхденег": DocumentKind.REFUND,
+}
+
+
+@lru_cache(maxsize=1024)
+def document_kind(operation: str) -> DocumentKind:
+    """Tell the kind of a document by its ХозОперация, however it is spaced and written."""
+    plain = "".join(one for one in operation.lower().replace("ё", "е") if one.isalnum())
+    return _DOCUMENT_KINDS.get(plain, DocumentKind.OTHER)
+
+
+_CURRENCIES: Mapping[str, str] = {
+    "руб": "RUB", "рубль": "RUB", "рублей": "RUB", "р": "RUB", "rur": "RUB", "643": "RUB", "810": "RUB", "₽": "RUB",
+    "грн": "UAH", "980": "UAH", "доллар": "USD", "долл": "USD", "840": "USD", "$": "USD", "евро": "EUR",
+    "978": "EUR", "€": "EUR", "тенге": "KZT", "тг": "KZT", "398": "KZT", "byr": "BYN", "933": "BYN", "974": "BYN",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def parse_currency(text: str | None) -> str | None:
+    """Return the ISO code of a currency («руб.», 643 and RUR are RUB), the text itself when we do not know it."""
+    plain = normalise(text)
+    key = plain.lower().rstrip(".")
+    return _CURRENCIES.get(key) or (plain.upper() if len(plain) == 3 else plain[:50]) or None
 
 
 _ORDER = (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +18,29 @@ from lxml import etree
 
 from include.demo.exchange import write_demo_exchange
 from include.exchange_1c.reader import CommerceFile
+from include.exchange_1c.reader_parts import Parts
 from include.exchange_1c.records import (
     Counterparty,
+    Document,
     ExchangeFileDamaged,
     ExchangeFileRefused,
     Goods,
+    Group,
     Limits,
+    Offer,
+    Price,
+    Property,
     Record,
     Reject,
     Remark,
+    Stock,
 )
-from include.exchange_1c.rules import CompanyKind, Vat
+from include.exchange_1c.rules import CompanyKind, DocumentKind, Vat
+from tests.unit.exchange_1c.files import NO_SAMPLES, SAMPLES, offers, whole
+from tests.unit.exchange_1c.test_reader_documents import ORDER
+from tests.unit.exchange_1c.test_reader_goods import OFFER
 
-SAMPLES = Path(__file__).resolve().parents[4] / "shared" / "samples" / "commerceml"
 SAMPLE_NAMES = sorted(path.relative_to(SAMPLES).as_posix() for path in SAMPLES.rglob("*.xml"))
-NO_SAMPLES = "нет папки с образцами выгрузок ../shared/samples/commerceml"
 
 Write = Callable[..., Path]
 
@@ -285,6 +295,25 @@ def test_deep_nesting_is_an_error_not_a_crash(write: Write) -> None:
         read(write(catalogue("<a>" * 100_000)))
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<Классификатор><Группы>{0}</Группы></Классификатор>|<Группа><Ид>1</Ид><Наименование>Г</Наименование><Группы>",
+        "<Контрагенты><Контрагент><Ид>1</Ид><Наименование>К</Наименование>{0}</Контрагент></Контрагенты>|<ЮрЛицо>",
+        "<Документ><Номер>1</Номер>{0}</Документ>|<ПодчиненныеДокументы><Документ><Номер>1</Номер>",
+        "<ПакетПредложений><Предложения><Предложение><Ид>1</Ид>{0}</Предложение></Предложения></ПакетПредложений>|<Склад>",
+        "<ПакетПредложений><Предложения><Предложение><Ид>1</Ид>{0}</Предложение></Предложения></ПакетПредложений>|<Единица>",
+        "<ПакетПредложений><Предложения><Предложение><Ид>1</Ид>{0}</Предложение></Предложения></ПакетПредложений>|<Новое>",
+        "<Каталог><Товары>{0}</Товары></Каталог>|<Товар><Ид>1</Ид><Наименование>Т</Наименование><Товары>",
+    ],
+)
+@pytest.mark.parametrize("depth", [30, 500, 5000])
+def test_nesting_without_end_is_no_crash(write: Write, body: str, depth: int) -> None:
+    around, _, opening = body.partition("|")
+    closing = "".join(f"</{name}>" for name in reversed(re.findall(r"<([А-Яа-яЁё]+)>(?!1|Г|Т)", opening)))
+    survives(write(whole(around.format(opening * depth + closing * depth))))
+
+
 def test_what_is_not_loaded_yet_is_counted(write: Write) -> None:
     body = """<?xml version="1.0"?><КоммерческаяИнформация ВерсияСхемы="2.08">
 <Классификатор><Владелец><Ид>1</Ид></Владелец><Группы><Группа><Ид>1</Ид><Группы><Группа><Ид>2</Ид></Группа></Группы></Группа>
@@ -337,7 +366,7 @@ def independent(path: Path) -> tuple[Counter[str], Any]:
             "Цена": count(local("Цены", "Цена")),
             "Остаток": count(local("Остатки", "Остаток")),
             "ТипЦены": count(local("ТипыЦен", "ТипЦены")),
-            "Склад": count(local("Склады", "Склад")),
+            "Склад": count(local("Склады", "Склад") + "[not(ancestor::*[local-name()='Документ'])]"),
             "ЕдиницаИзмерения": count(local("ЕдиницыИзмерения", "ЕдиницаИзмерения")),
             "Документ": count(local("Документ")),
             "Товар в «Документ»": count(local("Документ", "Товары", "Товар")),
@@ -384,6 +413,101 @@ def test_sample(name: str) -> None:
 
 
 @pytest.mark.skipif(not SAMPLE_NAMES, reason=NO_SAMPLES)
+@pytest.mark.parametrize("name", [name for name in SAMPLE_NAMES if not name.startswith("cml1_")])
+def test_everything_in_a_sample(name: str) -> None:
+    if "truncated" in name:
+        with pytest.raises(ExchangeFileDamaged, match="обрывается"):
+            list(CommerceFile(SAMPLES / name, everything=True).records())
+        return
+    file = CommerceFile(SAMPLES / name, everything=True)
+    records = list(file.records())
+    counts, tree = independent(SAMPLES / name)
+    assert +file.counts == counts
+    assert not file.unknown
+    found = Counter(type(record).__name__ for record in records)
+    assert found["Reject"] == 0
+    assert (found["Group"], found["Property"]) == (counts["Группа"] + counts["Категория"], counts["Свойство"])
+    assert (found["PriceType"], found["Warehouse"]) == (counts["ТипЦены"], counts["Склад"])
+    assert (found["MeasureUnit"], found["Document"]) == (counts["ЕдиницаИзмерения"], counts["Документ"])
+    assert (found["Goods"], found["Counterparty"]) == (counts["Товар"], counts["Контрагент"])
+    assert found["Price"] == counts["Цена"]
+    agree_on_offers(records, tree)
+    agree_on_classifier(records, tree)
+    agree_on_documents(records, tree)
+
+
+def numbers_of(tree: Any, expression: str) -> Decimal:
+    """Add up the numbers at these places, of which the samples have none with spaces or a comma."""
+    return sum((Decimal(str(text).strip()) for text in tree.xpath(expression) if str(text).strip()), Decimal(0))
+
+
+def agree_on_offers(records: list[Record], tree: Any) -> None:
+    found = [record for record in records if isinstance(record, Offer)]
+    place = "//*[local-name()='Предложения']/*[local-name()='Предложение']"
+    assert len(found) == int(tree.xpath(f"count({place}[*[local-name()='Наименование']])"))
+    prices = [record for record in records if isinstance(record, Price)]
+    assert sum(one.amount for one in prices) == numbers_of(tree, f"{place}//*[local-name()='ЦенаЗаЕдиницу']/text()")
+    stated = {str(text).strip() for text in tree.xpath(f"{place}//*[local-name()='ИдТипаЦены']/text()")}
+    assert {one.price_type_id for one in prices} == stated
+    stock = [record for record in records if isinstance(record, Stock)]
+    by_warehouse = [one for one in stock if one.warehouse_id]
+    attributes = f"{place}/*[local-name()='Склад']/@КоличествоНаСкладе"
+    elements = f"{place}//*[local-name()='Остаток']//*[local-name()='Количество']/text()"
+    assert sum(one.quantity for one in by_warehouse) == numbers_of(tree, attributes) + numbers_of(tree, elements)
+    assert len(by_warehouse) == len(tree.xpath(attributes)) + len(tree.xpath(elements))
+    alone = f"{place}[not(*[local-name()='Склад'])]/*[local-name()='Количество']/text()"
+    assert sum(one.quantity for one in stock if not one.warehouse_id) == numbers_of(tree, alone)
+    assert all(one.goods_id and "#" not in one.goods_id for one in (*prices, *stock))
+
+
+def agree_on_classifier(records: list[Record], tree: Any) -> None:
+    groups = [record for record in records if isinstance(record, Group) and record.kind == "group"]
+    inner = "//*[local-name()='Группа']/*[local-name()='Группы']/*[local-name()='Группа']"
+    parents = Counter(str(text).strip() for text in tree.xpath(f"{inner}/../../*[local-name()='Ид']/text()"))
+    assert set(parents) == {one.parent_id for one in groups if one.parent_id}
+    assert sum(one.parent_id is not None for one in groups) == int(tree.xpath(f"count({inner})"))
+    properties = [record for record in records if isinstance(record, Property)]
+    values = "//*[local-name()='ВариантыЗначений']/*[*[local-name()='ИдЗначения']/text()]"
+    assert sum(len(one.values) for one in properties) == int(tree.xpath(f"count({values})"))
+    deleted = "count(//*[local-name()='{}']/*[local-name()='{}'][*[local-name()='ПометкаУдаления']='true'])"
+    assert sum(one.is_deleted for one in properties) == int(tree.xpath(deleted.format("Свойства", "Свойство")))
+    assert sum(one.is_deleted for one in groups) == int(tree.xpath(deleted.format("Группы", "Группа")))
+
+
+def agree_on_documents(records: list[Record], tree: Any) -> None:
+    documents = [record for record in records if isinstance(record, Document)]
+    place = "//*[local-name()='Документ']"
+
+    def said(name: str, value: str) -> int:
+        pair = f"*[local-name()='Наименование']='{name}' and *[local-name()='Значение']='{value}'"
+        where = f"{place}/*[local-name()='ЗначенияРеквизитов']/*[{pair}]"
+        return int(tree.xpath(f"count({where})"))
+
+    total = sum(one.amount for one in documents if one.amount is not None)
+    assert total == numbers_of(tree, f"{place}/*[local-name()='Сумма']/text()")
+    lines = [line for one in documents for line in one.lines]
+    of_lines = f"{place}/*[local-name()='Товары']/*[local-name()='Товар']"
+    assert len(lines) == int(tree.xpath(f"count({of_lines})"))
+    assert sum(line.amount for line in lines if line.amount is not None) == numbers_of(
+        tree, f"{of_lines}/*[local-name()='Сумма']/text()"
+    )
+    assert sum(len(one.counterparties) for one in documents) == int(
+        tree.xpath(f"count({place}/*[local-name()='Контрагенты']/*[local-name()='Контрагент'])")
+    )
+    assert all(one.at is not None and one.number and one.kind is DocumentKind.ORDER for one in documents)
+    assert all(one.number == one.number.strip() for one in documents)
+    assert sum(one.is_posted is True for one in documents) == said("Проведен", "true")
+    assert sum(one.is_cancelled is True for one in documents) == said("Отменен", "true")
+    assert sum(one.is_deleted for one in documents) == said("ПометкаУдаления", "true")
+    said_at = "*[*[local-name()='Наименование']='Дата {} по 1С']/*[local-name()='Значение']/text()"
+    dates = f"{place}/*[local-name()='ЗначенияРеквизитов']/{said_at}"
+    paid = [text for text in tree.xpath(dates.format("оплаты")) if str(text).strip(" TТ")]
+    shipped = [text for text in tree.xpath(dates.format("отгрузки")) if str(text).strip(" TТ")]
+    assert sum(one.paid_at is not None for one in documents) == len(paid)
+    assert sum(one.shipped_at is not None for one in documents) == len(shipped)
+
+
+@pytest.mark.skipif(not SAMPLE_NAMES, reason=NO_SAMPLES)
 def test_sample_of_counterparties() -> None:
     records = [
         record for record in read(SAMPLES / "cml31_contragents_37_full.anon.xml") if isinstance(record, Counterparty)
@@ -421,7 +545,23 @@ WHOLE = catalogue(
     "<РасчетныйСчет><НомерСчета>1</НомерСчета><Банк><БИК>2</БИК></Банк></РасчетныйСчет></РасчетныеСчета><Контакты><Контакт>"
     "<Тип>Телефон</Тип><Значение>1</Значение></Контакт></Контакты></Контрагент></Контрагенты></КоммерческаяИнформация>",
 )
-QUICK = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+WHOLE = WHOLE.replace(
+    "<Контрагенты>",
+    "<Классификатор><Ид>k</Ид><Группы><Группа><Ид>1</Ид><Наименование>Г</Наименование><Группы><Группа><Ид>11</Ид>"
+    "<Наименование>Г</Наименование></Группа></Группы></Группа></Группы><Свойства><Свойство><Ид>1</Ид><Наименование>С"
+    "</Наименование><ВариантыЗначений><Справочник><ИдЗначения>1</ИдЗначения><Значение>2</Значение></Справочник>"
+    "</ВариантыЗначений></Свойство></Свойства><ТипыЦен><ТипЦены><Ид>1</Ид><Наименование>Т</Наименование><Налог>"
+    "<УчтеноВСумме>true</УчтеноВСумме></Налог></ТипЦены></ТипыЦен><Склады><Склад><Ид>1</Ид><Наименование>С"
+    "</Наименование></Склад></Склады><ЕдиницыИзмерения><ЕдиницаИзмерения><Ид>796</Ид></ЕдиницаИзмерения>"
+    f"</ЕдиницыИзмерения></Классификатор><ПакетПредложений><Предложения>{OFFER}</Предложения></ПакетПредложений>"
+    f"<Контейнер>{ORDER}</Контейнер><Контрагенты>",
+    1,
+)
+QUICK = settings(
+    max_examples=int(os.environ.get("FUZZ") or 120),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 NAMES = st.sampled_from(sorted(set(re.findall(r"</?([А-Яа-яЁё]+)", WHOLE))))
 TREES = st.recursive(
     st.builds(
@@ -437,11 +577,16 @@ TREES = st.recursive(
 
 
 def survives(path: Path) -> None:
-    try:
-        for record in CommerceFile(path, Limits(record_bytes=100_000, field_chars=1_000)).records():
-            assert record.line >= 0
-    except ExchangeFileRefused as refusal:
-        assert str(refusal)
+    for everything in (False, True):
+        file = CommerceFile(path, Limits(record_bytes=100_000, field_chars=1_000), everything=everything)
+        try:
+            for record in file.records():
+                assert record.line >= 0
+                if isinstance(record, Document):
+                    assert record.date is None or record.date.year >= 1899
+                    assert record.counterparty is None or record.counterparties
+        except ExchangeFileRefused as refusal:
+            assert str(refusal)
 
 
 @QUICK
@@ -479,6 +624,10 @@ def test_any_nesting_of_known_names_never_crashes(tmp_path: Path, tree: str) -> 
         catalogue(tree),
         catalogue(f"<Товар>{tree}</Товар>"),
         counterparties(f"<Контрагент>{tree}</Контрагент>"),
+        whole(tree),
+        whole(f"<Классификатор>{tree}</Классификатор>"),
+        offers(f"<Предложение><Ид>1</Ид>{tree}</Предложение>"),
+        whole(f"<Документ><Номер>1</Номер>{tree}</Документ>"),
     ):
         path.write_text(body, encoding="utf-8")
         survives(path)
@@ -492,8 +641,8 @@ _PARTS = st.sampled_from([_HEAD.format("Вес"), _HEAD.format("Код"), _VALUE
 def test_pairs_are_read_alike_quickly_and_one_by_one(pairs: list[list[str]]) -> None:
     inner = "".join(f"<ЗначениеРеквизита>{''.join(parts)}</ЗначениеРеквизита>" for parts in pairs)
     element = etree.fromstring(f"<ЗначенияРеквизитов>{inner}</ЗначенияРеквизитов>")
-    reader = CommerceFile(Path("нет.xml"))
-    one_by_one = reader._uneven_pairs(element, "Наименование")
-    assert reader._pairs(element, "Наименование") == one_by_one
+    parts = Parts()
+    one_by_one = parts.uneven_pairs(element, "Наименование")
+    assert parts.pairs(element, "Наименование") == one_by_one
     # the keys in the file's order too: the report's reader sees them so
-    assert list(reader._pairs(element, "Наименование")) == list(one_by_one)
+    assert list(parts.pairs(element, "Наименование")) == list(one_by_one)

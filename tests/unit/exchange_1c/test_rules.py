@@ -40,6 +40,10 @@ def test_text_is_normalised(given_: str | None, expected: str) -> None:
         ("1\u202f234", "1234"),
         ("-1.00", "-1.00"),
         ("+5", "5"),
+        ("\u22125,5", "-5.5"),
+        ("12345678901234567890.12", "12345678901234567890.12"),
+        ("5.", "5"),
+        (",5", "0.5"),
         ("  ", None),
         (None, None),
     ],
@@ -48,7 +52,9 @@ def test_number(given_: str | None, expected: str | None) -> None:
     assert rules.parse_number(given_) == (None if expected is None else Decimal(expected))
 
 
-@pytest.mark.parametrize("given_", ["1,2,3", "1e5", "NaN", "Infinity", "десять", "1620 руб", "١٢", "1" * 50, "--1"])
+@pytest.mark.parametrize(
+    "given_", ["1,2,3", "1e5", "NaN", "Infinity", "десять", "1620 руб", "١٢", "1" * 50, "--1", ".", ",", "1.2.3"]
+)
 def test_number_refused(given_: str) -> None:
     with pytest.raises(rules.ValueRefused):
         rules.parse_number(given_)
@@ -69,6 +75,9 @@ def test_number_refused(given_: str) -> None:
         ("Т", None),
         ("", None),
         ("0001-01-01T00:00:00", None),
+        ("0001-01-01T10:11:12", None),
+        ("20210311", datetime(2021, 3, 11, tzinfo=MOSCOW)),
+        ("20210311184521", datetime(2021, 3, 11, 18, 45, 21, tzinfo=MOSCOW)),
     ],
 )
 def test_moment(given_: str, expected: datetime | None) -> None:
@@ -82,11 +91,60 @@ def test_moment_takes_the_zone_given() -> None:
 
 
 @pytest.mark.parametrize(
-    "given_", ["2021-13-01", "31.02.2021", "вчера", "2021-01-01T25:00", "20210101", "2021-1-1T1:1+99:99"]
+    "given_", ["2021-13-01", "31.02.2021", "вчера", "2021-01-01T25:00", "20211301", "2021-1-1T1:1+99:99", "9999-12-31"]
 )
 def test_moment_refused(given_: str) -> None:
     with pytest.raises(rules.ValueRefused):
         rules.parse_moment(given_)
+
+
+@pytest.mark.parametrize(
+    ("day", "clock", "expected"),
+    [
+        ("2017-08-03", "18:46:55", datetime(2017, 8, 3, 18, 46, 55, tzinfo=MOSCOW)),
+        ("2017-08-03", "0001-01-01T18:46:55", datetime(2017, 8, 3, 18, 46, 55, tzinfo=MOSCOW)),
+        ("03.08.2017", " 9:05 ", datetime(2017, 8, 3, 9, 5, tzinfo=MOSCOW)),
+        ("20170803", "18:46:55", datetime(2017, 8, 3, 18, 46, 55, tzinfo=MOSCOW)),
+        (
+            "20170803010203",
+            "18:46:55",
+            datetime(2017, 8, 3, tzinfo=MOSCOW) + timedelta(hours=18, minutes=46, seconds=55),
+        ),
+        ("2017-08-03T01:02:03", "18:46:55", datetime(2017, 8, 3, 1, 2, 3, tzinfo=MOSCOW)),
+        ("2017-08-03", None, datetime(2017, 8, 3, tzinfo=MOSCOW)),
+        ("", "18:46:55", None),
+    ],
+)
+def test_date_and_time_of_a_document(day: str, clock: str | None, expected: datetime | None) -> None:
+    assert rules.join_moment(day, clock) == expected
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("Заказ товара", rules.DocumentKind.ORDER),
+        ("Счет на оплату", rules.DocumentKind.INVOICE),
+        ("Счёт на оплату", rules.DocumentKind.INVOICE),
+        ("Счет-фактура", rules.DocumentKind.TAX_INVOICE),
+        ("Отпуск товара", rules.DocumentKind.SHIPMENT),
+        ("Выплата безналичных денег", rules.DocumentKind.PAYMENT),
+        ("Выплата наличных денег", rules.DocumentKind.PAYMENT),
+        ("Возврат безналичных денег", rules.DocumentKind.REFUND),
+        ("Возврат товара", rules.DocumentKind.RETURN),
+        ("Переоценка товаров", rules.DocumentKind.OTHER),
+        ("", rules.DocumentKind.OTHER),
+    ],
+)
+def test_kind_of_document(operation: str, kind: rules.DocumentKind) -> None:
+    assert rules.document_kind(operation) is kind
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [("руб", "RUB"), ("руб.", "RUB"), ("RUR", "RUB"), ("643", "RUB"), ("rub", "RUB"), ("uah", "UAH"), ("", None)],
+)
+def test_currency(given_: str, expected: str | None) -> None:
+    assert rules.parse_currency(given_) == expected
 
 
 @pytest.mark.parametrize(
