@@ -7,7 +7,10 @@ from include.documents import models as documents
 from include.exchange_1c import models as exchange_1c
 from include.money import models as money
 from include.notices import models as notices
+from include.one_c_http import models as one_c_http
+from include.orders import models as orders
 from include.process import models as process
+from include.reconciliation import models as reconciliation
 from include.retention import models as retention
 from include.shared import models as shared
 from include.shared.db import Base
@@ -26,7 +29,10 @@ __all__ = [
     "metadata",
     "money",
     "notices",
+    "one_c_http",
+    "orders",
     "process",
+    "reconciliation",
     "retention",
     "shared",
     "staff",

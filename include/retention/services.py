@@ -46,24 +46,62 @@ OF_CASES = {
            AND approval.case_id = ANY(:cases) AND link.expires_at < :before
     """,
 }
-OF_NOBODY = {
-    "retention_events_days": """
+OF_NOBODY = (
+    (
+        "retention_events_days",
+        """
         DELETE FROM outbox_event WHERE id IN (
             SELECT id FROM outbox_event
              WHERE case_id IS NULL AND state = 'done' AND coalesce(done_at, created_at) < :before
              ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)
-    """,
-    "retention_notices_days": """
+        """,
+    ),
+    (
+        "retention_notices_days",
+        """
         DELETE FROM notice WHERE id IN (
             SELECT id FROM notice WHERE case_id IS NULL AND read_at < :before
              ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)
-    """,
-    "retention_exchange_days": """
+        """,
+    ),
+    (
+        "retention_exchange_days",
+        """
         DELETE FROM exchange_reject WHERE id IN (
             SELECT id FROM exchange_reject WHERE resolved_at < :before
              ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)
-    """,
-}
+        """,
+    ),
+    (
+        "retention_exchange_days",
+        """
+        DELETE FROM exchange_change WHERE id IN (
+            SELECT change.id
+              FROM exchange
+              JOIN exchange_change AS change ON change.exchange_id = exchange.id
+             WHERE exchange.finished_at < :before
+             ORDER BY change.id LIMIT :limit FOR UPDATE OF change SKIP LOCKED)
+        """,
+    ),
+    (  # a visit of 1C with what it sent; one that took orders is named by them and stays
+        "retention_exchange_days",
+        """
+        WITH old AS (
+            SELECT id FROM one_c_session AS visit
+             WHERE visit.seen_at < :before
+               AND NOT EXISTS (SELECT 1 FROM order_batch WHERE order_batch.session_id = visit.id)
+               AND NOT EXISTS (
+                   SELECT 1 FROM one_c_package AS package
+                    WHERE package.session_id = visit.id AND package.state = 'receiving')
+             ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED),
+        files AS (
+            DELETE FROM one_c_file USING one_c_package AS package, old
+             WHERE package.id = one_c_file.package_id AND package.session_id = old.id),
+        packages AS (DELETE FROM one_c_package USING old WHERE one_c_package.session_id = old.id)
+        DELETE FROM one_c_session USING old WHERE one_c_session.id = old.id
+        """,
+    ),
+)
 
 
 class AirflowNotCleaned(BackofficeError):
@@ -163,7 +201,7 @@ def _of_cases(moments: Cutoffs, batch: int, pass_id: int | None, *, dry: bool) -
 
 
 def _of_nobody(moments: Cutoffs, batch: int, pass_id: int | None, *, dry: bool) -> Iterator[Counter[str]]:
-    for code, query in OF_NOBODY.items():
+    for code, query in OF_NOBODY:
         moment = (moments.machine if code == "retention_events_days" else moments.business)[code]
         if moment is None:
             continue

@@ -78,12 +78,18 @@ def roles_of(session: Session, people: Iterable[int]) -> frozenset[str]:
 def check_password(session: Session, login: str, password: str) -> Viewer | None:
     """Return the person when login and password fit, else None; takes the same time either way."""
     account = session.scalars(select(Account).where(Account.login == login, Account.active)).first()
-    stored = account.password_hash if account else _DUMMY_HASH
-    try:
-        _hasher.verify(stored, password)
-    except (VerificationError, InvalidHashError):
+    if not fits(account.password_hash if account else None, password):
         return None
     return viewer(session, login) if account else None
+
+
+def fits(stored: str | None, password: str) -> bool:
+    """Say whether a password is the one of this hash; without a hash it is not, found out in the same time."""
+    try:
+        _hasher.verify(stored or _DUMMY_HASH, password)
+    except (VerificationError, InvalidHashError):
+        return False
+    return stored is not None
 
 
 def hash_password(password: str) -> str:

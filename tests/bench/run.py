@@ -20,7 +20,7 @@ from include.installation.places import PROJECT
 from tests.bench import engine, report
 from tests.bench.report import Report, Row
 
-TITLES = {"engine": "Движок", "imports": "Обмен с 1С", "pages": "Страницы"}
+TITLES = {"engine": "Движок", "imports": "Обмен с 1С", "statements": "Выписка банка", "pages": "Страницы"}
 LAST = PROJECT / ".bench" / "last.json"
 
 
@@ -59,7 +59,7 @@ def _publish(chosen: dict[str, list[str]], reports: list[Report]) -> None:
 
 def groups(only: list[str]) -> dict[str, list[str]]:
     """Sort the asked names into groups; without names, everything there is."""
-    there = [name for name in ("imports", "pages") if Path(__file__).with_name(f"{name}.py").exists()]
+    there = [name for name in ("imports", "statements", "pages") if Path(__file__).with_name(f"{name}.py").exists()]
     unknown = set(only) - {*engine.PARTS, "engine", *there}
     if unknown:
         known = ", ".join(("engine", *engine.PARTS, *there))

@@ -274,6 +274,34 @@ def test_exchange_folders_go_whole_and_incoming_stays(driver: Driver, own_folder
     assert left == ["done/young/import.xml", "incoming/ancient/import.xml"]
 
 
+def test_changes_and_visits_of_old_exchanges_go(driver: Driver, own_folder: Path) -> None:
+    with transaction() as work:
+        for text_ in (
+            "INSERT INTO exchange (id, source, state, started_at, finished_at, digest)"
+            " SELECT days, 'folder', 'applied', :now, :now - days * interval '1 day', 'x' || days"
+            " FROM unnest(ARRAY[901, 10]) AS days",
+            "INSERT INTO exchange_change (exchange_id, entity, external_id, before, after)"
+            " SELECT days, 'Товар', 'g', '{}', '{}' FROM unnest(ARRAY[901, 901, 10]) AS days",
+            "INSERT INTO one_c_access (id, login, title, password_hash, created_at) VALUES (9, 'ut', 'УТ', 'x', :now)",
+            "INSERT INTO one_c_session (id, access_id, token_hash, started_at, seen_at, expires_at, address)"
+            " SELECT days, 9, 'x' || days, :now, :now - days * interval '1 day', :now, '' FROM"
+            " unnest(ARRAY[902, 903, 904, 10]) AS days",
+            "INSERT INTO one_c_package (id, session_id, number, kind, state, name, opened_at, changed_at)"
+            " VALUES (1, 902, 1, 'catalog', 'complete', 'a', :now, :now),"
+            " (2, 903, 1, 'catalog', 'receiving', 'b', :now, :now)",
+            "INSERT INTO one_c_file (package_id, name, size, parts, first_part, last_part, changed_at)"
+            " VALUES (1, 'import.xml', 1, 1, '', '', :now)",
+            "INSERT INTO order_batch (channel, file_name, form, made_at, session_id)"
+            " VALUES ('http', 'orders.xml', '{}', :now, 904)",
+        ):
+            work.session.execute(text(text_), {"now": work.now})
+    assert services.clean(dry=True)["retention_exchange_days"] == 3
+    assert services.clean(batch=1)["retention_exchange_days"] == 3
+    assert count("SELECT count(*) FROM exchange_change") == 1
+    assert count("SELECT sum(id) FROM one_c_session") == 903 + 904 + 10, "один ещё шлёт, второй назван заказом"
+    assert count("SELECT count(*) FROM one_c_file") == 0
+
+
 def test_settings_of_retention_are_declared(driver: Driver) -> None:
     with transaction() as work:
         load_reference(work)
@@ -282,7 +310,7 @@ def test_settings_of_retention_are_declared(driver: Driver) -> None:
 
 
 def test_every_kind_is_cleaned_by_somebody(database: Engine) -> None:
-    ours = {*services.OF_CASES, *services.OF_NOBODY}
+    ours = {*services.OF_CASES, *(code for code, _ in services.OF_NOBODY)}
     airflows = {"retention_runs_days", "retention_airflow_days", "retention_contents_days"}
     assert ours | airflows == set(KINDS)
     assert rules.cutoff(MONDAY, 0) is None

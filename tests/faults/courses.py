@@ -413,6 +413,20 @@ COURSES: tuple[Course, ...] = (
         Ends(),
         alone=True,
     ),
+    Course(
+        "Заказы в 1С",
+        ["exchange_1c_orders"],
+        [started_run("exchange_1c_orders"), ended_run("exchange_1c_orders")],
+        Ends(),
+        alone=True,
+    ),
+    Course(
+        "Сверка денег",
+        ["reconciliation_nightly"],
+        [started_run("reconciliation_nightly"), ended_run("reconciliation_nightly")],
+        Ends(),
+        alone=True,
+    ),
 )
 
 

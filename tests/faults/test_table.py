@@ -38,6 +38,8 @@ def test_every_case_says_how_its_processes_end() -> None:
         "client_request",
         "debt_nightly",
         "exchange_1c_nightly",
+        "exchange_1c_orders",
+        "reconciliation_nightly",
         "retention_nightly",
     }  # judged by their deal or their run
     assert {process for course in COURSES for process in course.processes} - named == without_end

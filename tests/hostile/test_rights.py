@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,10 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from include.companies.services import create_company
+from include.money.allocation import Part
 from include.shared.work import PROCESS, reading, transaction
+from include.workplace import money_acts
 from tests.hostile.conftest import bearer, token_of
 from tests.ui import workday
 from tests.ui.api.conftest import PASSWORD, forget_guesses
@@ -32,8 +36,9 @@ pytestmark = pytest.mark.db
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "rights.md"
 WHO = {  # the columns of the table: whose login stands for them
     "никто": None, "уволенный": "leaver", "чужой отдел": "stranger", "коллега": "colleague", "ответственный": "manager",
-    "руководитель": "boss", "сопровождение": "ops", "администратор": "admin",
+    "руководитель": "boss", "сопровождение": "ops", "администратор": "admin", "бухгалтер": "accountant",
 }  # fmt: skip
+EVERYWHERE = tuple(WHO)[:8]  # the columns of every section; a section may have further ones of WHO
 YES, LOGIN, NO, UNSEEN = "да", "вход", "нет", "не видит"
 _numbers = itertools.count(1)
 
@@ -44,20 +49,27 @@ class Line:
 
     method: str
     path: str
-    may: tuple[str, ...]
+    may: dict[str, str]
 
     @property
     def name(self) -> str:
         return f"{self.method} {self.path}"
 
 
+def cells_of(row: str) -> list[str]:
+    return [one.strip() for one in row.strip().strip("|").split("|")]
+
+
 def lines() -> list[Line]:
-    found = []
+    found: list[Line] = []
+    columns: list[str] = []
     for row in TABLE.read_text(encoding="utf-8").splitlines():
-        cells = [one.strip() for one in row.strip().strip("|").split("|")]
+        cells = cells_of(row)
+        if cells[0] == "адрес":
+            columns = cells[1:]
         address = re.fullmatch(r"`(GET|POST|PUT|PATCH|DELETE) (/\S*)`", cells[0])
         if address is not None:
-            found.append(Line(address[1], address[2], tuple(cells[1 : 1 + len(WHO)])))
+            found.append(Line(address[1], address[2], dict(zip(columns, cells[1:], strict=True))))
     return found
 
 
@@ -183,6 +195,56 @@ class Things:
         assert self["deal_id"]  # it stands on its first stage now, and an event says so
         return int(self.desk.one("SELECT max(id) FROM outbox_event"))
 
+    def _statement_id(self) -> int:
+        from tests.db.banking import own_accounts, paying, statement
+
+        own_accounts()
+        content = statement(paying(7, f"права {next(_numbers)}"))
+        return money_acts.upload(self.viewer("accountant"), "bank", "kl_to_1c.txt", io.BytesIO(content))
+
+    def _payment_id(self) -> int:
+        money_acts.load(self.viewer("accountant"), self["statement_id"])
+        return int(self.desk.one("SELECT id FROM payment WHERE statement_id = :id", id=self["statement_id"]))
+
+    def _allocation_id(self) -> int:
+        parts = [Part(self["deal_id"], Decimal(7))]
+        return money_acts.match(self.viewer("accountant"), self["payment_id"], parts).allocations[0].id
+
+    def _invoice_id(self) -> int:
+        day = datetime.now(UTC).date()
+        return money_acts.record_invoice(
+            self.viewer("accountant"), self["deal_id"], number=f"П-{next(_numbers)}", date=day, amount="7",
+            organisation="ООО «Мы»",
+        ).id  # fmt: skip
+
+    def _account_id(self) -> int:
+        from tests.db.banking import own_accounts
+
+        own_accounts()
+        return int(self.desk.one("SELECT max(id) FROM own_account"))
+
+    def _line_id(self) -> int:
+        from include.workplace import orders
+
+        wanted = {"name": "Насос", "quantity": "1", "price": "7", "vat": "vat20"}
+        return orders.add_line(self.viewer("manager"), self["deal_id"], wanted).id
+
+    def _export_id(self) -> int:
+        from include.orders import services
+
+        with transaction(self.desk.company.actor("manager")) as work:
+            company = create_company(work, "Иванов Пётр", kind="person", request_key="rights").id
+        self.desk.change("UPDATE deal SET company_id = :company WHERE id = :id", company=company, id=self["deal_id"])
+        assert self["line_id"]
+        self.desk.move(self["deal_id"], "Комплектация")
+        services.prepare()
+        return int(self.desk.one("SELECT id FROM order_export WHERE deal_id = :id", id=self["deal_id"]))
+
+    def _access_id(self) -> int:
+        from include.workplace import one_c
+
+        return one_c.add(self.viewer("admin"), f"ut-{next(_numbers)}", "УТ", "").access.id
+
     def _step_id(self) -> int:
         from include.process import engine
         from tests.db.driver import on_stage
@@ -203,7 +265,8 @@ def request_form(things: Things) -> dict[str, Any]:
 NAMES: dict[str, Callable[[Things], Any]] = {
     **{name: (lambda things, name=name: things[name]) for name in (
         "deal_id", "task_id", "approval_id", "token", "older_id", "version_id", "comment_id", "notice_id", "absence_id",
-        "request_id", "event_id", "step_id",
+        "request_id", "event_id", "step_id", "statement_id", "payment_id", "allocation_id", "invoice_id", "account_id",
+        "line_id", "export_id", "access_id",
     )},
     "case_id": lambda things: things["request_id"],
     "company_id": lambda things: things.desk.company.companies["romashka"],
@@ -287,6 +350,19 @@ BODIES: dict[str, Callable[[Things], Any]] = {
     "/ops/events/{event_id}/drop": lambda _: {"reason": "лишнее", "confirmed": "yes"},
 
     "/people/{person_id}/roles/{role_code}": lambda things: {"to_person_id": BOSS(things)},
+    "/api/money/payments/{payment_id}/match": lambda things: {
+        "parts": [{"deal_id": things["deal_id"], "amount": "7"}]},
+    **{f"/api/money/{act}": lambda _: {"reason": "по ошибке"} for act in (
+        "payments/{payment_id}/unmatch", "payments/{payment_id}/ignore", "allocations/{allocation_id}/undo",
+        "invoices/{invoice_id}/cancel")},
+    "/api/money/accounts": lambda _: {
+        "account": "40702810477266704262", "bik": "044525225", "bank": "Банк", "organisation": "ООО «Мы»"},
+    "/api/money/accounts/{account_id}/state": lambda _: {"active": True},
+    "/api/money/invoices/{invoice_id}/attach": lambda things: {"deal_id": things["deal_id"]},
+    "/api/money/deals/{deal_id}/invoices/recorded": lambda _: {
+        "number": f"З-{next(_numbers)}", "date": "2026-11-20", "amount": "7", "organisation": "ООО «Мы»"},
+    "/api/deals/{deal_id}/lines": lambda _: {"name": "Насос", "quantity": "1", "price": "7"},
+    "/api/deals/{deal_id}/lines/{line_id}": lambda _: {"quantity": "2"},
 }  # fmt: skip
 QUERIES: dict[str, Callable[[Things], dict[str, Any]]] = {
     "/api/companies/similar": lambda _: {"name": "Ромашка"},
@@ -315,7 +391,7 @@ def call(client: TestClient, line: Line, things: Things, headers: dict[str, str]
     path = re.sub(r"\{(\w+)(:path)?\}", lambda found: str(value_of(line.path, found[1], things)), line.path)
     body = BODIES[line.path](things) if line.path in BODIES and line.method != "GET" else {}
     sent: dict[str, Any] = {"headers": {"Origin": ORIGIN, **headers}}
-    if "/files/{field}" in line.path:
+    if "/files/{field}" in line.path or re.search("/statements/(bank|sheet)$", line.path):
         sent["files"] = {"file": ("b.txt", io.BytesIO(f"third {next(_numbers)}".encode()))}
     elif line.method != "GET":
         sent |= {"json": body} if line.path.startswith("/api/") else {"data": body}
@@ -375,13 +451,18 @@ def test_every_address_stands_in_the_table_and_every_line_has_its_address(app: F
     assert sorted(found - set(declared)) == [], f"кому это можно? допишите в {TABLE.name}"
     assert sorted(set(declared) - found) == [], f"таких адресов нет, уберите из {TABLE.name}"
     for one in lines():
-        assert len(one.may) == len(WHO), one.name
-        assert set(one.may) <= {YES, LOGIN, NO, UNSEEN}, one.name
+        assert set(one.may.values()) <= {YES, LOGIN, NO, UNSEEN}, one.name
 
 
 def test_the_table_says_who_stands_for_each_column() -> None:
-    head = next(row for row in TABLE.read_text(encoding="utf-8").splitlines() if row.startswith("| адрес"))
-    assert [one.strip() for one in head.strip("|\n ").split("|")][1 : 1 + len(WHO)] == list(WHO)
+    rows = TABLE.read_text(encoding="utf-8").splitlines()
+    told = [cells_of(row)[0] for row in rows[rows.index("| столбец | кто это |") + 2 :] if row.startswith("|")]
+    assert told[: len(WHO)] == list(WHO)
+    for row in rows:
+        if row.startswith("| адрес"):
+            columns = cells_of(row)[1:]
+            assert tuple(columns[: len(EVERYWHERE)]) == EVERYWHERE, row
+            assert set(columns) <= set(WHO), row
 
 
 @pytest.mark.parametrize("line", lines(), ids=lambda one: one.name)
@@ -393,7 +474,7 @@ def test_everybody_may_what_the_table_says_and_nothing_else(
     auth_manager.known.forget()
     forget_guesses()
     client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
-    expected = dict(zip(WHO, line.may, strict=True))
+    expected = line.may
     found: dict[str, str] = {}
     things = shared if line.method == "GET" else ready(desk, line)
     refused = [name for name, word in expected.items() if word != YES]
@@ -415,7 +496,7 @@ def ready(desk: Desk, line: Line) -> Things:
 
 
 def shown(line: Line, found: dict[str, str]) -> str:
-    return f"\n| `{line.name}` | {' | '.join(found[name] for name in WHO)} |"
+    return f"\n| `{line.name}` | {' | '.join(found[name] for name in line.may)} |"
 
 
 def facts() -> dict[str, str]:

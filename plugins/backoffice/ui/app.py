@@ -26,8 +26,11 @@ from backoffice.ui.routes import (
     api_companies,
     api_deals,
     api_files,
+    api_money,
     api_ops,
+    api_orders,
     api_people,
+    api_reconciliation,
     api_search,
     api_session,
     api_staff,
@@ -54,6 +57,9 @@ API_ROUTERS = (
     api_search,
     api_people,
     api_ops,
+    api_money,
+    api_reconciliation,
+    api_orders,
 )
 
 

@@ -33,7 +33,7 @@ from include.staff.services import viewer as viewer_of
 Access = Literal["public", "staff", "ops", "admin", "virtual_clock"]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
-UPLOADS = re.compile(r"(/api)?/(deals|tasks)/[0-9]+/files/[^/]+")
+UPLOADS = re.compile(r"(/api)?/(deals|tasks)/[0-9]+/files/[^/]+|(/api)?/money/statements/(bank|sheet)|/1c/exchange")
 FOREIGN = "Запрос пришёл не с нашей страницы. Откройте страницу заново и повторите."
 
 

@@ -9,18 +9,25 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from backoffice.ui.routes import (
+    one_c_http,
     pages_approvals,
     pages_board,
     pages_day,
     pages_deals,
     pages_files,
     pages_forms,
+    pages_invoices,
     pages_login,
     pages_me,
+    pages_money,
+    pages_one_c,
     pages_ops,
+    pages_orders,
     pages_people,
+    pages_reconciliation,
     pages_search,
     pages_settings,
+    pages_statements,
     pages_talk,
     pages_tasks,
 )
@@ -43,6 +50,13 @@ PARTS = (
     pages_me,
     pages_people,
     pages_ops,
+    one_c_http,
+    pages_one_c,
+    pages_orders,
+    pages_statements,
+    pages_invoices,
+    pages_money,
+    pages_reconciliation,
 )
 for part in PARTS:
     router.include_router(part.router)

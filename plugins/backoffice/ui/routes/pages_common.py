@@ -18,6 +18,8 @@ from pydantic import BeforeValidator
 
 from backoffice.ui import format as written
 from backoffice.ui import security
+from include.exchange_1c.rights import may_handle as handles_exchange
+from include.money.rights import may_handle as handles_money
 from include.shared.errors import BackofficeError, Conflict, Forbidden, GuardRefused, InvalidInput, NotFound
 from include.shared.work import reading
 from include.staff.services import Viewer
@@ -232,11 +234,30 @@ def _navigation(viewer: Viewer | None) -> list[dict[str, Any]]:
             "icon": "play",
         },
     ]
+    money = (
+        {"code": "money", "title": "Деньги", "href": f"{ROOT}/money", "icon": "money", "extra": True}
+        if handles_money(viewer)
+        else {
+            "code": "reconciliation",
+            "title": "Сверка",
+            "href": f"{ROOT}/reconciliation",
+            "icon": "swap",
+            "extra": True,
+        }
+    )
+    items.append(money)
+    if handles_exchange(viewer):
+        items.append(
+            {"code": "orders", "title": "Заказы в 1С", "href": f"{ROOT}/orders", "icon": "upload", "extra": True}
+        )
     if viewer.is_admin or viewer.led_departments:
         items.append(
             {"code": "people", "title": "Сотрудники", "href": f"{ROOT}/people", "icon": "users", "extra": True}
         )
     if viewer.is_admin:
+        items.append(
+            {"code": "one_c", "title": "Доступы 1С", "href": f"{ROOT}/1c/access", "icon": "user", "extra": True}
+        )
         items.append(
             {
                 "code": "settings",

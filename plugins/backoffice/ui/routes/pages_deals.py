@@ -25,13 +25,14 @@ from backoffice.ui.routes.pages_common import (
     page_number,
     people_choices,
 )
+from backoffice.ui.routes.pages_deal_money import invoice_forms
 from backoffice.ui.security import StaffViewer
 from include.deals import rights
 from include.shared import clock
 from include.shared.errors import BackofficeError, Forbidden, InvalidInput, NotFound
 from include.shared.work import reading, transaction
 from include.staff.services import Viewer
-from include.workplace import approvals, directory, files, moves, services, talk
+from include.workplace import approvals, directory, files, money, moves, services, talk
 from include.workplace import board as boards
 from include.workplace import card as cards
 from include.workplace.shapes import DealCard, FieldValue, HistoryRow, MoveRow, StageRow, StepRow
@@ -219,6 +220,7 @@ def show(
         asked = approvals.approvals_of_case(session, viewer, shown.case_id, now)
         uploaded, limit = files.deal_files(session, viewer, deal_id), files.limit_mb(session)
         said = talk.deal_talk(session, viewer, deal_id, now, before=talk_before)
+        sums = money.deal_money(session, viewer, deal_id)
         around = surroundings(session, viewer)
     choices = people_choices(people)
     names = {str(one.id): one.name for one in people}
@@ -237,6 +239,7 @@ def show(
         history=[{"row": one, "change": _change(one, shown, names)} for one in shown.history],
         responsible_inputs=_responsible_inputs(shown, kept, choices), approvals=asked, files=uploaded, limit_mb=limit,
         talk=said, talk_older=talk_before is not None, talk_typed=kept.get("comment", ""), talk_key=token_urlsafe(12),
+        money=sums, invoice_forms=invoice_forms(sums, kept),
     )  # fmt: skip
 
 

@@ -76,8 +76,8 @@
         var answer = {};
         try { answer = JSON.parse(request.responseText); } catch (problem) { /* said below */ }
         if (request.status === 201) {
-          said.textContent = "Загружено: версия " + answer.number;
-          location.reload();
+          said.textContent = answer.number ? "Загружено: версия " + answer.number : "Получено";
+          if ("uploadNext" in form.dataset && answer.link) location.href = answer.link; else location.reload();
         } else if (request.status === 401) {
           refuse("Вход закончился. Войдите в другой вкладке и нажмите «Загрузить» ещё раз.");
         } else {

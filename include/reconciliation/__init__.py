@@ -1,0 +1,1 @@
+"""Standing reconciliation of deals, invoices, 1C documents and bank payments (★70)."""
