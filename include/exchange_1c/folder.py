@@ -11,11 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from include.exchange_1c.archive import unpack
+from include.exchange_1c.records import Limits
 from include.exchange_1c.rules import exchange_order
 from include.shared.db import Json
 
 UNFINISHED = (".tmp", ".part", ".crdownload", "~")
 REPORTS = ("report.json", "report.txt")  # our own, left when somebody moves a failed exchange back
+MARKER = ".package.json"  # stands in a folder whose files came together and are all there (HTTP)
+WORKSHOP = ".unpacked"  # archives of the present exchange; whatever is in it may be thrown away
 PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -34,6 +38,11 @@ class Arrived:
         return self.path.suffix.lower() == ".xml"
 
     @property
+    def is_archive(self) -> bool:
+        """Say whether files are to be taken out of it."""
+        return self.path.suffix.lower() == ".zip"
+
+    @property
     def is_picture(self) -> bool:
         """Say whether it is a picture of goods (not loaded yet)."""
         return self.path.suffix.lower() in PICTURES
@@ -48,10 +57,15 @@ class Arrived:
 
 
 def look(incoming: Path) -> list[Arrived]:
-    """List the files of the folder and its subfolders in 1C's order; links and hidden files are not touched."""
+    """List the files of the folder and its subfolders in 1C's order; links and hidden files are not touched.
+
+    Packages, subfolders with a marker, are exchanges of their own and stand in no other list.
+    """
     found: list[Arrived] = []
     for place, folders, names in os.walk(incoming):
-        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        folders[:] = sorted(
+            one for one in folders if not one.startswith(".") and not Path(place, one, MARKER).is_file()
+        )
         for name in names:
             path = Path(place, name)
             if name.startswith(".") or name.lower().endswith(UNFINISHED) or name in REPORTS:
@@ -62,6 +76,28 @@ def look(incoming: Path) -> list[Arrived]:
             stat = path.stat()
             found.append(Arrived(path, path.relative_to(incoming).as_posix(), stat.st_size, stat.st_mtime_ns))
     return sorted(found, key=lambda one: exchange_order(one.name))
+
+
+def packages(incoming: Path) -> list[Path]:
+    """List the packages that came over HTTP, the oldest first."""
+    found = [one.parent for one in incoming.glob(f"*/{MARKER}") if not one.parent.name.startswith(".")]
+    return sorted(found, key=lambda one: ((one / MARKER).stat().st_mtime_ns, one.name))
+
+
+def unpacked(archive: Arrived, target: Path, limits: Limits) -> list[Arrived]:
+    """Unpack an archive and list what was in it; what ``archive.unpack`` raises passes through."""
+    found = []
+    for path in unpack(archive.path, target, limits):
+        stat = path.stat()
+        name = f"{archive.name}/{path.relative_to(target).as_posix()}"
+        found.append(Arrived(path, name, stat.st_size, stat.st_mtime_ns))
+    return found
+
+
+def remove_empty(place: Path) -> None:
+    """Remove a folder that came as a package or was held, once nothing but our own marks is left in it."""
+    if place.is_dir() and not any(one.is_file() and not one.name.startswith(".") for one in place.rglob("*")):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _readable(path: Path) -> Path:

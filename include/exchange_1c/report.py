@@ -6,37 +6,39 @@ from include.shared.db import Json
 
 SHOWN_REJECTS = 200
 
-#: kinds of records that the reader recognises and does not load yet
-NOT_LOADED = {
-    "Группа": "группы номенклатуры", "Категория": "категории", "Свойство": "свойства", "Предложение": "предложения",
-    "Цена": "цены", "Остаток": "остатки", "ТипЦены": "виды цен", "Склад": "склады", "Документ": "документы",
-    "ЕдиницаИзмерения": "единицы измерения", "Контрагент в «Документ»": "контрагенты внутри документов",
-    "Товар в «Документ»": "строки документов", "Владелец": "сведения о владельце каталога",
-    "Картинка": "файлы картинок",
+#: kinds of records that the reader recognises and does not load
+NOT_LOADED = {"Владелец": "сведения о владельце каталога", "Картинка": "файлы картинок"}
+_LOADED = {
+    "Товар", "Контрагент", "Группа", "Категория", "Свойство", "Предложение", "Цена", "Остаток", "ТипЦены", "Склад",
+    "Документ", "ЕдиницаИзмерения", "Контейнер", "Контрагент в «Документ»", "Товар в «Документ»",
 }  # fmt: skip
-_LOADED = {"Товар", "Контрагент"}
+#: what is loaded beside goods and counterparties: key of the report → its name
+KINDS = {
+    "groups": "Группы и категории", "properties": "Свойства", "units": "Единицы измерения", "price_types": "Виды цен",
+    "warehouses": "Склады", "offers": "Предложения", "prices": "Цены", "stock": "Остатки", "documents": "Документы",
+}  # fmt: skip
 
 _STATES = {
     "applied": "загружен",
     "failed": "НЕ ЗАГРУЖЕН, в базе ничего не изменилось",
     "received": "принят",
     "repeated": "повтор: точно такие же файлы уже были загружены, ничего не изменилось",
+    "held": "ЖДЁТ РЕШЕНИЯ, в базе ничего не изменилось",
+    "queued": "ждёт своей очереди",
+    "replaced": "НЕ ЗАГРУЖЕН: заменён более новым",
 }
 _FILE_STATES = {
     "applied": "прочитан",
     "failed": "НЕ ПРИНЯТ",
     "refused": "НЕ ПРИНЯТ",
     "skipped": "не читается",
+    "unpacked": "распакован",
+    "received": "ещё не загружен",
 }
-
-FULL_NOTE = (
-    "Полная выгрузка: позиции, которых в ней нет, не снимаются (правило области выгрузки ещё не действует); "
-    "снимаются только помеченные на удаление."
-)
 
 
 def not_loaded(counts: dict[str, int]) -> Json:
-    """Return what the files hold and we do not load yet: a name in words and the number of records."""
+    """Return what the files hold and we do not load: a name in words and the number of records."""
     return {NOT_LOADED.get(kind, f"«{kind}»"): number for kind, number in counts.items() if kind not in _LOADED}
 
 
@@ -66,16 +68,30 @@ def in_words(report: Json) -> str:
             lines.append(f"    {file['error']}")
         if file.get("counts"):
             lines.append("    " + ", ".join(f"{kind}: {number}" for kind, number in file["counts"].items()))
+    if report.get("retake_of"):
+        lines.insert(1, f"Взяты снова записи из карантина обмена № {report['retake_of']}.")
+    if report.get("held"):
+        held = report["held"]
+        percent = str(held["percent"]).replace(".", ",")
+        lines += ["", f"Снялось бы товаров: {held['would_deactivate']} из {held['in_scope']} ({percent} %)"]
     for key, title in (("goods", "Номенклатура"), ("companies", "Контрагенты")):
         if key in report:
             lines += ["", title, *_counts(report[key])]
+    for key, counts in report.get("kinds", {}).items():
+        lines += ["", KINDS[key], *_counts(counts)]
+    if report.get("orders_confirmed"):
+        lines += ["", f"Подтверждено заказов, отправленных в 1С: {report['orders_confirmed']}"]
+    if report.get("invoices"):
+        lines += ["", f"Счетов из 1С внесено или изменено: {report['invoices']}"]
     lines += _tail(report)
     return "\n".join(lines) + "\n"
 
 
 _COUNTS = (
-    ("taken", "взято"), ("added", "добавлено"), ("changed", "изменено"), ("deactivated", "из них снято по пометке"),
-    ("unchanged", "без изменений"), ("joined", "соединено с карточками сотрудников"), ("doubled", "повторов Ид"),
+    ("taken", "взято"), ("added", "добавлено"), ("changed", "изменено"), ("deactivated", "из них снято"),
+    ("absent", "из снятых – нет в полной выгрузке"),
+    ("unchanged", "без изменений"), ("joined", "соединено с карточками сотрудников"),
+    ("asked", "пар карточек передано человеку"), ("doubled", "повторов Ид"),
 )  # fmt: skip
 
 
@@ -97,10 +113,11 @@ def _tail(report: Json) -> list[str]:
         lines += ["", "Предупреждения (записи загружены)"]
         for remark in report["remarks"]:
             first = remark["examples"][0]
-            where = f"первый раз: {first['file']}, строка {first['line']}, Ид {first['external_id']}"
+            place = f"{first['file']}, строка {first['line']}, " if first["file"] else ""
+            where = f"первый раз: {place}Ид {first['external_id']}"
             lines.append(f"  {remark['entity']}: {remark['text']}: {remark['count']} ({where})")
     if report.get("not_loaded"):
-        lines += ["", "Есть в файлах, пока не загружается"]
+        lines += ["", "Есть в файлах, не загружается"]
         lines += [f"  {name}: {number}" for name, number in report["not_loaded"].items()]
     if report.get("unknown"):
         lines += ["", "Незнакомые разделы (не прочитаны)"]

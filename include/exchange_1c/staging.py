@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, cast
 
-import msgspec
 import psycopg
 from sqlalchemy import text
 
-from include.exchange_1c.records import Counterparty, Goods, Record, Reject
-from include.exchange_1c.rules import MAX_NAME, SEARCH_KEY
+from include.companies import twins
+from include.exchange_1c.records import (
+    Counterparty,
+    Document,
+    Goods,
+    Group,
+    MeasureUnit,
+    Offer,
+    Price,
+    PriceType,
+    Property,
+    Record,
+    Reject,
+    Remark,
+    Stock,
+    Warehouse,
+)
+from include.exchange_1c.staging_rows import COMPANY_COLUMNS, GOODS_COLUMNS, OTHERS, company_row, goods_row
 from include.shared.db import Json, query_text
-from include.shared.names import search_key
 from include.shared.work import Work
 
 BATCH = 4_000  # rows of a portion: short statements, flat memory
@@ -21,16 +36,25 @@ EXAMPLES = 20  # of each remark in the report
 KINDS_OF_REMARKS = 300
 
 _COLUMNS = {
-    "stage_goods": (
-        "seq, file_id, line, external_id, name, full_name, sku, barcode, unit_code, unit_name, vat,"
-        " group_external_id, search_key, active, raw, details"
-    ),
-    "stage_company": (
-        "seq, file_id, line, external_id, name, full_name, kind, inn, kpp, email, phone, search_key, is_deleted,"
-        " details"
-    ),
+    "stage_goods": GOODS_COLUMNS,
+    "stage_company": COMPANY_COLUMNS,
     "exchange_reject": "exchange_id, file_id, line, external_id, entity, reason, snippet",
+    **{table: columns for table, columns, _ in OTHERS.values()},
 }
+#: What is applied, in this order: key of the report → (query, entity as in the file)
+_APPLIED = {
+    "units": ("apply_unit", "ЕдиницаИзмерения"),
+    "groups": ("apply_group", "Группа"),
+    "properties": ("apply_property", "Свойство"),
+    "price_types": ("apply_price_type", "ТипЦены"),
+    "warehouses": ("apply_warehouse", "Склад"),
+    "offers": ("apply_offer", "Предложение"),
+    "prices": ("apply_price", "Цена"),
+    "stock": ("apply_stock", "Остаток"),
+    "documents": ("apply_document", "Документ"),
+}
+SHOWN_CHANGES = 500  # of each kind are kept with what was before and after; of the rest only the number
+DOUBLED = "Ид встречается несколько раз: взята последняя запись"
 
 # an integration may rightly run for minutes, unlike a page (ten seconds)
 _PATIENCE = "SET LOCAL statement_timeout = '30min'; SET LOCAL lock_timeout = '30s'; SET LOCAL work_mem = '64MB'"
@@ -114,14 +138,29 @@ class _Lane:
             self._work.session.execute(text(query_text("exchange_1c/add_goods")), first)
 
 
-class Stage:
-    """The staging tables of one exchange inside its transaction."""
+@dataclass(frozen=True)
+class Absence:
+    """What a full export leaves out inside its scope, the first ones by name."""
 
-    def __init__(self, work: Work, exchange_id: int, remarks: Remarks) -> None:
+    absent: int
+    in_scope: int
+    examples: list[Json]
+
+
+class Stage:
+    """The staging tables of one exchange inside its transaction.
+
+    ``only``: the records (entity, Ид) that are wanted, of an exchange that takes a quarantine again.
+    """
+
+    def __init__(
+        self, work: Work, exchange_id: int, remarks: Remarks, only: Collection[tuple[str, str]] | None = None
+    ) -> None:
         self.work = work
         self.exchange_id = exchange_id
         self.remarks = remarks
         self.rejects = 0
+        self._only = only
         self._seq = 0
         self._file_names: dict[int, str] = {}
         for statement in (*_PATIENCE.split("; "), *query_text("exchange_1c/create_stage").split(";\n")):
@@ -132,63 +171,109 @@ class Stage:
         """Stage the records of one file; what the reader raises passes through, and nothing is applied then."""
         self._file_names[file_id] = file_name
         with _Lane(self.work, self.exchange_id) as lane:
-            for record in records:
+            for record in records if self._only is None else self._wanted(records, self._only):
                 self._seq += 1
                 if isinstance(record, Goods):
-                    lane.put("stage_goods", _goods_row(self._seq, file_id, record))
+                    lane.put("stage_goods", goods_row(self._seq, file_id, record))
                 elif isinstance(record, Counterparty):
-                    lane.put("stage_company", _company_row(self._seq, file_id, record))
+                    lane.put("stage_company", company_row(self._seq, file_id, record))
                 elif isinstance(record, Reject):
                     self.rejects += 1
                     about = (record.external_id, record.entity, record.reason, record.snippet)
                     lane.put("exchange_reject", (self.exchange_id, file_id, record.line, *about))
-                else:
+                elif isinstance(record, Remark):
                     self.remarks.add(record.text, record.entity, file_name, record.line, record.external_id)
+                else:
+                    table, _, row = OTHERS[type(record)]
+                    lane.put(table, row(self._seq, record))
+
+    def note_full(self, file_id: int) -> None:
+        """Note that a file says to hold everything of its scope."""
+        self.work.session.execute(text("INSERT INTO stage_full_file (file_id) VALUES (:id)"), {"id": file_id})
 
     def apply(self) -> Json:
-        """Bring the staged rows into the tables; returns the counts of goods and counterparties."""
+        """Bring the staged rows into the tables; returns the counts of each kind."""
         for table in ("stage_goods", "stage_company"):  # what the plans need; statistics of JSON are dear and unused
             self.work.session.execute(text(f"ANALYZE {table} (seq, external_id, name)"))
         doubled_goods = self._drop_doubled("goods", "Товар")
         doubled_companies = self._drop_doubled("company", "Контрагент")
+        doubled = self._note_doubled()
+        kinds = {key: self._counts(_APPLIED[key][0]) for key in ("units", "groups", "properties")}
         goods = self._counts("apply_goods", again=doubled_goods > 0)
         joined = self.work.session.execute(
             text(query_text("exchange_1c/join_twins")),
             {"now": self.work.now, "actor_kind": self.work.actor.kind},
         ).scalar_one()
-        self._note_doubtful()
+        doubtful = self._note_doubtful()
         companies = self._counts("apply_companies")
-        for kind in ("goods", "company"):
-            self._run(f"resolve_rejects_{kind}")
+        asked = twins.note(self.work, self.exchange_id, doubtful)
+        kinds |= {key: self._counts(query) for key, (query, _) in _APPLIED.items() if key not in kinds}
+        for key, number in doubled.items():
+            kinds[key]["doubled"] = number
+        self._resolve_rejects()
         return {
             "goods": {**goods, "doubled": doubled_goods},
-            "companies": {**companies, "joined": joined, "doubled": doubled_companies},
-        }
+            "companies": {**companies, "joined": joined, "asked": asked, "doubled": doubled_companies},
+            "kinds": {key: counts for key, counts in kinds.items() if counts["taken"]},
+            "changes": {
+                entity: counts["changed"]
+                for entity, counts in (
+                    ("Товар", goods), ("Контрагент", companies),
+                    *((entity, kinds[key]) for key, (_, entity) in _APPLIED.items()),
+                )
+                if counts["changed"]
+            },
+        }  # fmt: skip
 
-    def _run(self, query: str) -> Any:
-        values = {"exchange_id": self.exchange_id, "now": self.work.now}
-        return self.work.session.execute(text(query_text(f"exchange_1c/{query}")), values)
+    def absence(self, examples: int = EXAMPLES) -> Absence:
+        """Return what the full files leave out inside their scope; called when everything is applied."""
+        row = self._run("scope_of_absence", examples=examples).one()
+        return Absence(row.absent, row.in_scope, row.examples)
 
-    def _counts(self, query: str, **more: Any) -> dict[str, int]:
-        values = {"exchange_id": self.exchange_id, "now": self.work.now, **more}
+    def deactivate_absent(self) -> int:
+        """Put out of use what the full files leave out inside their scope; returns how many goods that were."""
+        return int(self._run("deactivate_absent").scalar_one())
+
+    def _wanted(self, records: Iterable[Record], only: Collection[tuple[str, str]]) -> Iterable[Record]:
+        for record in records:
+            external_id = record.offer_id if isinstance(record, (Price, Stock)) else record.external_id
+            if (entity_of(record), external_id or "") in only:
+                yield record
+
+    def _run(self, query: str, **more: Any) -> Any:
+        values = {"exchange_id": self.exchange_id, "now": self.work.now, "shown": SHOWN_CHANGES, **more}
         statement = text(query_text(f"exchange_1c/{query}"))
         names = set(statement.compile().params)
-        row = self.work.session.execute(statement, {key: values[key] for key in values if key in names}).one()
+        return self.work.session.execute(statement, {key: values[key] for key in values if key in names})
+
+    def _counts(self, query: str, **more: Any) -> dict[str, int]:
+        row = self._run(query, **more).one()
         return {name: int(value) for name, value in row._mapping.items()}
 
     def _drop_doubled(self, kind: str, entity: str) -> int:
         rows = self.work.session.execute(text(query_text(f"exchange_1c/drop_doubled_{kind}"))).all()
         for file_id, line, external_id in rows:
-            self.remarks.add(
-                "Ид встречается несколько раз: взята последняя запись",
-                entity,
-                self._file_names.get(file_id, ""),
-                line,
-                external_id,
-            )
+            self.remarks.add(DOUBLED, entity, self._file_names.get(file_id, ""), line, external_id)
         return len(rows)
 
-    def _note_doubtful(self) -> None:
+    def _note_doubled(self) -> dict[str, int]:
+        """Tell of offers, prices and stock that came several times; the last ones are taken."""
+        keys = {entity: key for key, (_, entity) in _APPLIED.items()}
+        found: dict[str, int] = {}
+        for entity, external_id, times in self._run("doubled_others"):
+            found[keys[entity]] = found.get(keys[entity], 0) + times
+            self.remarks.add(DOUBLED, entity, "", 0, external_id)
+        return found
+
+    def _resolve_rejects(self) -> None:
+        waiting = (
+            "SELECT EXISTS (SELECT 1 FROM exchange_reject WHERE resolved_at IS NULL AND exchange_id < :exchange_id)"
+        )
+        if self.work.session.execute(text(waiting), {"exchange_id": self.exchange_id}).scalar_one():
+            self._run("resolve_rejects")
+
+    def _note_doubtful(self) -> list[str]:
+        """Tell of counterparties that a person must join or separate; returns their Ид."""
         rows = self.work.session.execute(text(query_text("exchange_1c/doubtful_twins"))).all()
         for file_id, line, external_id, _ids, is_same_kpp in rows:
             remark = (
@@ -197,35 +282,23 @@ class Stage:
                 else "в базе есть компания сотрудников с тем же ИНН, но другим КПП: добавлен отдельно, решите вручную"
             )
             self.remarks.add(remark, "Контрагент", self._file_names.get(file_id, ""), line, external_id)
+        return [row.external_id for row in rows]
 
 
-_encode = msgspec.json.Encoder().encode
+def entity_of(record: Record) -> str:
+    """Return what a record is called in the file: Товар, Контрагент, Предложение …"""
+    if isinstance(record, Goods):
+        return "Товар"
+    if isinstance(record, Counterparty):
+        return "Контрагент"
+    if isinstance(record, (Reject, Remark)):
+        return record.entity
+    if isinstance(record, Group) and record.kind == "category":
+        return "Категория"
+    return _ENTITIES[type(record)]
 
 
-def _json(value: Json) -> str:
-    return _encode(value).decode() if value else "{}"
-
-
-def _key(name: str) -> str:
-    return search_key(name[:MAX_NAME])[:SEARCH_KEY]
-
-
-def _goods_row(seq: int, file_id: int, one: Goods) -> tuple[Any, ...]:
-    return (
-        seq, file_id, one.line, one.external_id, one.name, one.full_name, one.sku, one.barcode, one.unit.code,
-        one.unit.name, one.vat.value if one.vat else None, one.groups[0] if one.groups else None, _key(one.name),
-        not one.is_deleted, _json(one.raw), _json(one.details),
-    )  # fmt: skip
-
-
-def _company_row(seq: int, file_id: int, one: Counterparty) -> tuple[Any, ...]:
-    details: Json = {"one_c": {**one.details, "is_deleted": one.is_deleted}}
-    if one.raw:
-        details["one_c"]["raw"] = one.raw
-    for key, values in (("addresses", one.addresses), ("accounts", one.accounts), ("contacts", one.contacts)):
-        if values:
-            details[key] = values
-    return (
-        seq, file_id, one.line, one.external_id, one.name, one.full_name, one.kind.value, one.inn, one.kpp, one.email,
-        one.phone, _key(one.name), one.is_deleted, _json(details),
-    )  # fmt: skip
+_ENTITIES: dict[type, str] = {
+    Group: "Группа", Property: "Свойство", PriceType: "ТипЦены", Warehouse: "Склад", MeasureUnit: "ЕдиницаИзмерения",
+    Offer: "Предложение", Price: "Предложение", Stock: "Предложение", Document: "Документ",
+}  # fmt: skip

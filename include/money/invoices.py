@@ -63,7 +63,7 @@ def issue(
         work, deal, organisation=issuer, day=day, number=number, key=key, amount=total, vat=vat, comment=comment,
         source="own", sequence=sequence,
     )  # fmt: skip
-    _say(work, invoice, deal.case_id, "invoice.issued", f"Выставлен {title(invoice)} на {roubles(total)}")
+    say(work, invoice, deal.case_id, "invoice.issued", f"Выставлен {title(invoice)} на {roubles(total)}")
     once.remember(work, "invoice", request_key, invoice.id)
     return invoice
 
@@ -96,7 +96,7 @@ def record(
         work, deal, organisation=issuer, day=day, number=written, key=key, amount=total, vat=vat, comment=comment,
         source="recorded", sequence=None,
     )  # fmt: skip
-    _say(work, invoice, deal.case_id, "invoice.recorded", f"Внесён {title(invoice)} на {roubles(total)}")
+    say(work, invoice, deal.case_id, "invoice.recorded", f"Внесён {title(invoice)} на {roubles(total)}")
     return invoice
 
 
@@ -111,7 +111,7 @@ def cancel(work: Work, invoice_id: int, reason: str) -> Invoice:
         raise Conflict(msg)
     invoice.state, invoice.cancelled_at = "cancelled", work.now
     invoice.cancelled_by, invoice.cancelled_reason = work.actor.person_id, why
-    _say(work, invoice, _case_of(work.session, invoice), "invoice.cancelled", f"Отменён {title(invoice)}", reason=why)
+    say(work, invoice, _case_of(work.session, invoice), "invoice.cancelled", f"Отменён {title(invoice)}", reason=why)
     return invoice
 
 
@@ -122,7 +122,7 @@ def restore(work: Work, invoice_id: int) -> Invoice:
         return invoice
     invoice.state, invoice.cancelled_at, invoice.cancelled_by, invoice.cancelled_reason = "issued", None, None, None
     said = f"Возвращён {title(invoice)}: отмена снята"
-    _say(work, invoice, _case_of(work.session, invoice), "invoice.restored", said)
+    say(work, invoice, _case_of(work.session, invoice), "invoice.restored", said)
     return invoice
 
 
@@ -138,7 +138,7 @@ def attach(work: Work, invoice_id: int, deal_id: int) -> Invoice:
         if invoice.company_id is None:
             invoice.company_id = deal.company_id
         said = f"{_capital(title(invoice))} отнесён к сделке «{deal.title}»"
-        _say(work, invoice, deal.case_id, "invoice.attached", said)
+        say(work, invoice, deal.case_id, "invoice.attached", said)
     return invoice
 
 
@@ -216,9 +216,10 @@ def _tax(amount: Decimal, vat: str | None) -> Decimal | None:
     return (amount * rate / (100 + rate)).quantize(Decimal("0.01"))
 
 
-def _say(
+def say(
     work: Work, invoice: Invoice, case_id: int | None, action: str, said: str, *, reason: str | None = None
 ) -> None:
+    """Write what happened to an invoice: audit, and the event of its deal."""
     work.audit(
         action, said, entity="invoice", entity_id=invoice.id, case_id=case_id, reason=reason,
         after={"number": invoice.number, "amount": invoice.amount, "state": invoice.state, "deal": invoice.deal_id},

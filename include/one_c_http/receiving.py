@@ -20,6 +20,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select, update
 
+from include.exchange_1c.folder import MARKER
 from include.installation.places import Places
 from include.one_c_http import rules
 from include.one_c_http.models import OneCFile, OneCPackage, OneCSession
@@ -28,7 +29,6 @@ from include.one_c_http.sessions import IDLE, Visit
 from include.shared import clock
 from include.shared.work import INTEGRATION, Work, transaction
 
-MARKER = ".package.json"
 SPOOLS = ".receiving"
 COPIED_AT_ONCE = 1024 * 1024
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)

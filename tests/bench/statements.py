@@ -130,9 +130,11 @@ def read_barely(path: Path) -> int:
 
 def load(path: Path) -> int:
     """Take the statement as the page does: look it through, then load it."""
+    from backoffice import storage
     from include.money import accounts, intake
     from include.shared.work import Actor, transaction
 
+    storage.install()
     actor = Actor(kind="system")
     with transaction(actor) as work:
         if not accounts.own_accounts(work.session):

@@ -197,7 +197,7 @@ def test_every_reference_has_an_index(migrated: Engine) -> None:
         ("bank_statement", "received_by"), ("bank_statement", "loaded_by"), ("invoice", "created_by"),
         ("invoice", "cancelled_by"), ("own_account", "added_by"), ("payment", "decided_by"),
         ("payment_allocation", "by"), ("payment_allocation", "undone_by"), ("exchange", "asked_by"),
-        ("exchange", "decided_by"), ("exchange_file", "archive_id"),
+        ("exchange", "decided_by"), ("exchange_file", "archive_id"), ("company_twin", "decided_by"),
     }  # fmt: skip
     never_removed = {"first_exchange_id", "last_exchange_id"}  # an exchange stays for ever
     seen = inspect(migrated)

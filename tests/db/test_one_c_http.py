@@ -336,7 +336,6 @@ def test_the_beginning_of_another_upload_ends_the_one_before(visit: Visit, incom
     assert states == [("catalog", "abandoned"), ("sale", "complete"), ("catalog", "receiving")]
 
 
-@pytest.mark.skipif(not hasattr(exchanges, "progress"), reason="загрузка пакетов ещё не собрана")
 def test_the_pipeline_loads_what_came(visit: Visit) -> None:
     said = (
         "<Каталог СодержитТолькоИзменения='true'><Ид>k</Ид><Товары><Товар><Ид>http-goods-1</Ид>"

@@ -246,7 +246,7 @@ def brought_files() -> Act:
 
     def does(office: FaultOffice, _live: Live, key: Any) -> None:
         incoming = office.installation.places.exchange / "incoming"
-        for name, content in ((f"import-{key}.xml", GOODS.format(key=key)), (f"pictures-{key}.zip", f"PK{key}")):
+        for name, content in ((f"import-{key}.xml", GOODS.format(key=key)), (f"pictures-{key}.rar", f"Rar!{key}")):
             aside = incoming.parent / name
             aside.write_text(content, encoding="utf-8")
             aside.replace(incoming / name)

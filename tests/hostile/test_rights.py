@@ -23,6 +23,7 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from include.companies.services import create_company
+from include.exchange_1c.models import Exchange, Nomenclature
 from include.money.allocation import Part
 from include.shared.work import PROCESS, reading, transaction
 from include.workplace import money_acts
@@ -245,6 +246,23 @@ class Things:
 
         return one_c.add(self.viewer("admin"), f"ut-{next(_numbers)}", "УТ", "").access.id
 
+    def _exchange_id(self) -> int:
+        with transaction(PROCESS) as work:
+            report = {"exchange": 1, "date": "28.11.2026 02:30", "state": "held", "files": []}
+            digest = f"rights-{next(_numbers)}"
+            row = Exchange(source="folder", state="held", started_at=work.now, digest=digest, report=report)
+            work.session.add(row)
+            work.session.flush()
+            return row.id
+
+    def _goods_id(self) -> int:
+        with transaction(PROCESS) as work:
+            key = f"rights-{next(_numbers)}"
+            row = Nomenclature(external_id=key, name="Насос", search_key="насос", changed_at=work.now)
+            work.session.add(row)
+            work.session.flush()
+            return row.id
+
     def _step_id(self) -> int:
         from include.process import engine
         from tests.db.driver import on_stage
@@ -266,7 +284,7 @@ NAMES: dict[str, Callable[[Things], Any]] = {
     **{name: (lambda things, name=name: things[name]) for name in (
         "deal_id", "task_id", "approval_id", "token", "older_id", "version_id", "comment_id", "notice_id", "absence_id",
         "request_id", "event_id", "step_id", "statement_id", "payment_id", "allocation_id", "invoice_id", "account_id",
-        "line_id", "export_id", "access_id",
+        "line_id", "export_id", "access_id", "exchange_id", "goods_id",
     )},
     "case_id": lambda things: things["request_id"],
     "company_id": lambda things: things.desk.company.companies["romashka"],
@@ -361,6 +379,9 @@ BODIES: dict[str, Callable[[Things], Any]] = {
     "/api/money/invoices/{invoice_id}/attach": lambda things: {"deal_id": things["deal_id"]},
     "/api/money/deals/{deal_id}/invoices/recorded": lambda _: {
         "number": f"З-{next(_numbers)}", "date": "2026-11-20", "amount": "7", "organisation": "ООО «Мы»"},
+    "/api/exchanges/{exchange_id}/decision": lambda _: {"decision": "keep", "reason": "сверено"},
+    "/exchange/{exchange_id}/decide": lambda _: {"decision": "keep", "reason": "сверено", "confirmed": "yes"},
+    **{f"{api}/{{exchange_id}}/replace": lambda _: {"reason": "сверено"} for api in ("/api/exchanges", "/exchange")},
     "/api/deals/{deal_id}/lines": lambda _: {"name": "Насос", "quantity": "1", "price": "7"},
     "/api/deals/{deal_id}/lines/{line_id}": lambda _: {"quantity": "2"},
 }  # fmt: skip
@@ -426,6 +447,13 @@ def app(desk: Desk) -> Iterator[FastAPI]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BACKOFFICE_CLOCK", "virtual")
         yield workday.application()
+
+
+@pytest.fixture(autouse=True)
+def _no_airflow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from backoffice import airflow_api
+
+    monkeypatch.setattr(airflow_api, "create_run", lambda *_, **__: True)
 
 
 @pytest.fixture(scope="module")

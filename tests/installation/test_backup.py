@@ -88,7 +88,7 @@ def bring_back(installation: Installation, folder: Path) -> None:
 
 def test_a_backup_holds_everything_and_is_the_owners_only(source: Installation, taken: Path) -> None:
     known = manifest.read(taken)
-    assert known.revisions == {"airflow": None, "backoffice": "0005"}
+    assert known.revisions == {"airflow": None, "backoffice": "0006"}
     assert known.postgres == 18
     assert known.lost == []
     assert {"secrets/fernet_key", f"files/{NAME[:2]}/{NAME[2:]}", "postgres/backup_manifest"} <= set(known.content)

@@ -25,8 +25,10 @@ from backoffice.ui.routes import (
     api_clock,
     api_companies,
     api_deals,
+    api_exchange,
     api_files,
     api_money,
+    api_nomenclature,
     api_ops,
     api_orders,
     api_people,
@@ -60,6 +62,8 @@ API_ROUTERS = (
     api_money,
     api_reconciliation,
     api_orders,
+    api_exchange,
+    api_nomenclature,
 )
 
 

@@ -15,7 +15,7 @@ WITH wanted AS (
         coalesce(staged.phone, known.phone) AS phone,
         known.details || staged.details AS details,
         CASE
-            WHEN staged.is_deleted THEN false
+            WHEN staged.is_deleted OR known.joined_into_id IS NOT NULL THEN false
             WHEN (known.details -> 'one_c' ->> 'is_deleted')::boolean THEN true
             ELSE known.active
         END AS active
@@ -32,6 +32,24 @@ compared AS (
          wanted.phone, wanted.details, wanted.active) AS differs
     FROM wanted
     INNER JOIN company AS known ON known.id = wanted.id
+),
+noted AS (
+    INSERT INTO exchange_change (exchange_id, entity, external_id, title, before, after)
+    SELECT
+        :exchange_id, 'Контрагент', known.external_id, fresh.name,
+        jsonb_build_object(
+            'name', known.name, 'full_name', known.full_name, 'kind', known.kind, 'inn', known.inn, 'kpp', known.kpp,
+            'email', known.email, 'phone', known.phone, 'active', known.active, 'addresses', known.details -> 'addresses',
+            'accounts', known.details -> 'accounts', 'contacts', known.details -> 'contacts'
+        ),
+        jsonb_build_object(
+            'name', fresh.name, 'full_name', fresh.full_name, 'kind', fresh.kind, 'inn', fresh.inn, 'kpp', fresh.kpp,
+            'email', fresh.email, 'phone', fresh.phone, 'active', fresh.active, 'addresses', fresh.details -> 'addresses',
+            'accounts', fresh.details -> 'accounts', 'contacts', fresh.details -> 'contacts'
+        )
+    FROM (SELECT * FROM compared WHERE differs ORDER BY id LIMIT :shown) AS fresh
+    INNER JOIN company AS known ON known.id = fresh.id
+    ORDER BY fresh.id
 ),
 added AS (
     INSERT INTO company (

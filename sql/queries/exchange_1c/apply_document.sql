@@ -7,7 +7,7 @@ WITH staged AS (
 by_numbers AS (
     SELECT inn, coalesce(kpp, '') AS kpp, min(id) AS company_id
     FROM company
-    WHERE inn IN (SELECT counterparty_inn FROM staged)
+    WHERE inn IN (SELECT counterparty_inn FROM staged) AND joined_into_id IS NULL
     GROUP BY inn, coalesce(kpp, '')
     HAVING count(*) = 1
 ),
@@ -25,7 +25,7 @@ wanted AS (
         staged.amount,
         staged.currency,
         staged.counterparty_external_id,
-        coalesce(company.id, by_numbers.company_id, known.company_id) AS company_id,
+        coalesce(company.joined_into_id, company.id, by_numbers.company_id, known.company_id) AS company_id,
         staged.is_deleted,
         coalesce(staged.is_cancelled, known.is_cancelled, false) AS is_cancelled,
         coalesce(staged.is_posted, known.is_posted) AS is_posted,

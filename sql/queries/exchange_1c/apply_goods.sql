@@ -19,6 +19,34 @@ WITH compared AS (
     FROM stage_goods AS staged
     INNER JOIN nomenclature AS known ON known.external_id = staged.external_id
 ),
+noted AS (
+    INSERT INTO exchange_change (exchange_id, entity, external_id, title, before, after)
+    SELECT
+        :exchange_id, 'Товар', known.external_id, coalesce(nullif(fresh.name, ''), known.name),
+        jsonb_build_object(
+            'name', known.name, 'full_name', known.full_name, 'sku', known.sku, 'barcode', known.barcode,
+            'unit_code', known.unit_code, 'unit_name', known.unit_name, 'vat', known.vat,
+            'group_external_id', known.group_external_id, 'active', known.active
+        ),
+        CASE
+            WHEN fresh.name = '' THEN jsonb_build_object('active', false)
+            ELSE jsonb_build_object(
+                'name', fresh.name, 'full_name', fresh.full_name, 'sku', fresh.sku, 'barcode', fresh.barcode,
+                'unit_code', fresh.unit_code, 'unit_name', fresh.unit_name, 'vat', fresh.vat,
+                'group_external_id', fresh.group_external_id, 'active', fresh.active
+            )
+        END
+    FROM (
+        SELECT staged.*, compared.known_id
+        FROM compared
+        INNER JOIN stage_goods AS staged ON staged.seq = compared.seq
+        WHERE compared.differs AND NOT compared.is_new
+        ORDER BY compared.seq
+        LIMIT :shown
+    ) AS fresh
+    INNER JOIN nomenclature AS known ON known.id = fresh.known_id
+    ORDER BY fresh.seq
+),
 taken_back AS (
     DELETE FROM nomenclature AS known
     USING compared

@@ -42,8 +42,7 @@ CREATE TEMPORARY TABLE stage_group (
     parent_external_id text,
     kind text NOT NULL,
     active boolean NOT NULL,
-    details jsonb NOT NULL,
-    is_full boolean NOT NULL
+    details jsonb NOT NULL
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE stage_property (
     seq bigint NOT NULL,

@@ -10,6 +10,7 @@ FROM stage_company AS staged
 INNER JOIN company ON company.inn = staged.inn
 WHERE NOT staged.is_deleted
     AND staged.name <> ''
+    AND company.joined_into_id IS NULL
     AND NOT EXISTS (SELECT 1 FROM company AS known WHERE known.external_id = staged.external_id)
     AND (company.external_id IS NULL OR coalesce(company.kpp, '') = coalesce(staged.kpp, ''))
 GROUP BY staged.file_id, staged.line, staged.external_id

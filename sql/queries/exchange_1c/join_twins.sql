@@ -15,6 +15,7 @@ twins AS (
     FROM single
     INNER JOIN company
         ON company.inn = single.inn AND coalesce(company.kpp, '') = single.kpp AND company.external_id IS NULL
+        AND company.joined_into_id IS NULL
     GROUP BY single.external_id
     HAVING count(*) = 1
 ),

@@ -14,12 +14,14 @@ from backoffice.ui.routes import (
     pages_board,
     pages_day,
     pages_deals,
+    pages_exchange,
     pages_files,
     pages_forms,
     pages_invoices,
     pages_login,
     pages_me,
     pages_money,
+    pages_nomenclature,
     pages_one_c,
     pages_ops,
     pages_orders,
@@ -57,6 +59,8 @@ PARTS = (
     pages_invoices,
     pages_money,
     pages_reconciliation,
+    pages_exchange,
+    pages_nomenclature,
 )
 for part in PARTS:
     router.include_router(part.router)

@@ -246,7 +246,13 @@ def _navigation(viewer: Viewer | None) -> list[dict[str, Any]]:
         }
     )
     items.append(money)
+    items.append(
+        {"code": "nomenclature", "title": "Номенклатура", "href": f"{ROOT}/nomenclature", "icon": "list", "extra": True}
+    )
     if handles_exchange(viewer):
+        items.append(
+            {"code": "exchange", "title": "Обмен с 1С", "href": f"{ROOT}/exchange", "icon": "swap", "extra": True}
+        )
         items.append(
             {"code": "orders", "title": "Заказы в 1С", "href": f"{ROOT}/orders", "icon": "upload", "extra": True}
         )

@@ -22,10 +22,9 @@
       .then(function (html) {
         var fresh = new DOMParser().parseFromString(html, "text/html").querySelector("[data-exchange-live]");
         if (!fresh || busy()) return;
-        var before = live.dataset.exchangeState;
+        if (fresh.dataset.exchangeState !== live.dataset.exchangeState) return location.reload(); // the rest has changed too
         live.replaceWith(fresh);
         live = fresh;
-        if (before !== live.dataset.exchangeState && live.dataset.exchangeSaid) window.backoffice.toast(live.dataset.exchangeSaid);
       })
       .catch(function () { /* the next look tries again */ })
       .finally(again);
