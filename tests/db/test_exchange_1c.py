@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from include.exchange_1c.records import Limits
 from include.installation.places import Places
 from include.installation.postgres import EmbeddedPostgres, wait_until_accepts
 from include.shared.db import Base, engine
+from tests.unit.exchange_1c.test_reader import independent
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples" / "commerceml"
 TABLES = "exchange_reject, exchange_file, nomenclature, exchange, outbox_event, company, contact, process_case, audit"
@@ -555,8 +557,24 @@ def test_every_sample_in_one_exchange(incoming: Path) -> None:
     ]
     counts = outcome.report["goods"]
     assert counts["taken"] + counts["doubled"] + outcome.report["rejects"]["count"] == 1279
-    documents = outcome.report["kinds"]["documents"]
-    assert one("SELECT count(*) FROM one_c_document") == documents["added"]
+    kinds, expected = outcome.report["kinds"], Counter[str]()
+    for path in SAMPLES.glob("*.xml"):
+        if path.name != "cml1_77_sale_win1251.xml":
+            expected += independent(path)[0]
+    rejected = Counter(dict(rows("SELECT entity, count(*) FROM exchange_reject GROUP BY entity")))
+    for key, entity in (("offers", "Предложение"), ("prices", "Цена"), ("stock", "Остаток")):
+        least = (
+            0 if entity == "Предложение" else expected[entity] - rejected[entity]
+        )  # nameless offers give prices alone
+        assert least <= kinds[key]["taken"] + kinds[key].get("doubled", 0), key
+    for table, key in (("one_c_document", "documents"), ("offer", "offers"), ("price", "prices"), ("stock", "stock")):
+        assert one(f"SELECT count(*) FROM {table}") == kinds[key]["added"], table
+    assert 0 < kinds["documents"]["added"] <= expected["Документ"]
+    said: Counter[str] = Counter()
+    for (counts_of_file,) in rows("SELECT counts FROM exchange_file WHERE state = 'applied'"):
+        said += Counter(counts_of_file)
+    for entity in ("Товар", "Предложение", "Цена", "Документ", "Группа", "Контрагент", "Склад", "ТипЦены"):
+        assert said[entity] == expected[entity], entity
     refused = [file["name"] for file in outcome.report["files"] if file["state"] == "refused"]
     assert refused == ["cml1_77_sale_win1251.xml"]
     assert places.look(incoming) == []
