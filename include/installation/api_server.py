@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import functools
-import runpy
 import socket
 import sys
 from collections.abc import Sequence
 
 import uvicorn
 
+from include.installation import airflow_program
 from include.installation.ports import bound
 
 
@@ -28,8 +28,7 @@ def main(arguments: Sequence[str]) -> None:
     sockets = [socket.socket(fileno=chosen.socket), bound("127.0.0.1", chosen.door)]
     # Airflow calls uvicorn.run(), which has no way to hand sockets over; Server.run() has.
     uvicorn.Server.run = functools.partialmethod(uvicorn.Server.run, sockets=sockets)  # type: ignore[assignment, method-assign]
-    sys.argv = ["airflow", "api-server"]
-    runpy.run_module("airflow", run_name="__main__", alter_sys=True)
+    airflow_program.main(["api-server"])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ of schedulers whose row is not running.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
@@ -23,6 +24,14 @@ with ended as (
 select (select count(*) from ended), (select count(*) from freed)
 """
 
+_LIFE = """
+select end_date is not null or state <> 'running', extract(epoch from now() - latest_heartbeat)
+  from job
+ where job_type = %(job_type)s and hostname = %(hostname)s and start_date >= %(begun_at)s
+ order by id desc
+ limit 1
+"""
+
 
 def end_jobs(url: str, *, job_type: str, hostname: str, died_at: datetime) -> tuple[int, int]:
     """End the rows, free their triggers, count both. `died_at` spares the row of a successor."""
@@ -33,6 +42,23 @@ def end_jobs(url: str, *, job_type: str, hostname: str, died_at: datetime) -> tu
         values = {"job_type": job_type, "hostname": hostname, "died_at": died_at}
         row = connection.execute(_END, values).fetchone()
     return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+@dataclass(frozen=True)
+class Life:
+    """What a program's row says: its work has ended, or how many seconds ago it was last seen at work."""
+
+    ended: bool
+    silent: float
+
+
+def life_of(url: str, *, job_type: str, hostname: str, begun_at: datetime) -> Life | None:
+    """Return what the newest row of a program that began then says; None while it has none."""
+    limits = "-c statement_timeout=10000"
+    with psycopg.connect(url, connect_timeout=3, options=limits) as connection:
+        values = {"job_type": job_type, "hostname": hostname, "begun_at": begun_at}
+        row = connection.execute(_LIFE, values).fetchone()
+    return Life(bool(row[0]), float(row[1])) if row else None
 
 
 def end_all_jobs(url: str) -> int:

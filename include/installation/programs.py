@@ -36,7 +36,7 @@ class Program:
 
 
 def _airflow(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "airflow", *arguments)
+    return (sys.executable, "-m", "include.installation.airflow_program", *arguments)
 
 
 def _api_server_at(door: int) -> tuple[str, ...]:

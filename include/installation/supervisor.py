@@ -32,6 +32,7 @@ from include.installation.places import PROJECT, Places
 from include.installation.ports import bound
 from include.installation.postgres import EmbeddedPostgres, accepts
 from include.installation.programs import POSTGRES, Program
+from include.installation.watchdog import Seen, Watchdog
 
 log = logging.getLogger("backoffice.supervisor")
 
@@ -59,6 +60,7 @@ class Watched:
     pid: int | None = None
     created: float | None = None
     begun: float = 0.0
+    begun_at: datetime | None = None
     start_at: float = 0.0
     deaths: int = 0
     in_a_row: int = 0
@@ -101,11 +103,13 @@ class Supervisor:
             signal.signal(number, self._asked_to_stop)
         log.info("Надзор начат: %s", ", ".join(self.watched))
         self._end_rows([w.program for w in self.watched.values()])
+        watchdog = Watchdog(self.airflow_url)
         while not self.stopping:
             self._reap()
             self._start_due()
             self._mind_logs()
             self._mind_parent()
+            self._kill_hanging(watchdog)
             self._write_status()
             time.sleep(TICK)
         self._shut_down()
@@ -188,7 +192,7 @@ class Supervisor:
             return
         one.pid = one.process.pid
         one.created = processes.started_at(one.pid)
-        one.begun = time.monotonic()
+        one.begun, one.begun_at = time.monotonic(), datetime.now(UTC)
         one.state = "running"
         log.info("%s (%s) запущен, pid %s", program.name, program.title, one.pid)
         self._write_status()
@@ -198,6 +202,14 @@ class Supervisor:
         if self._address is None:
             self._address = bound(self.places.host, self.places.port)
         return self._address.fileno()
+
+    def _kill_hanging(self, watchdog: Watchdog) -> None:
+        """Kill what lives and does not work; it comes back as any program that died."""
+        working = [one for one in self.watched.values() if one.pid is not None]
+        for name, why in watchdog.look([Seen(w.program, w.pid or 0, w.begun_at) for w in working]):
+            one = self.watched[name]
+            log.error("%s (%s) жив, но не работает: %s. Убиваем, чтобы начать заново.", name, one.program.title, why)
+            self._signal(one, signal.SIGKILL)
 
     # --- deaths -----------------------------------------------------------------------------------
 

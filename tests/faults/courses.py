@@ -216,6 +216,20 @@ def decided(who: str, answer: str, remark: str, round_: int) -> Act:
     return Act(f"решает: {answer}", ready, does)
 
 
+def ended_process(process: str) -> Act:
+    """Wait until the process has noticed its end: whoever leaves the stage before that ends it in another way."""
+
+    def ready(office: FaultOffice, live: Live) -> Any:
+        query = (
+            "SELECT count(*) FILTER (WHERE state = 'live') AS live, count(*) AS number FROM process_instance"
+            " WHERE case_id = :case AND process = :process"
+        )
+        (found,) = office.rows(query, case=live.case_id, process=process)
+        return True if found["number"] and not found["live"] else None
+
+    return Act(f"видит конец процесса {process}", ready, lambda _office, _live, _target: None)
+
+
 def sent_form(who: str) -> Act:
     """Send the form of an incoming request; its deal is the live case."""
 
@@ -376,6 +390,7 @@ COURSES: tuple[Course, ...] = (
             closed("Петров", FIX),
             decided("Зайцева", "approve", "", 2),
             closed("Петров", SEND),
+            ended_process("contract_approval"),
             moved("Петров", AWAY),
         ],
         Ends(AWAY, [DRAFT, FIX, SEND], {"contract": ["сделка ушла со стадии"], "contract_approval": ["завершён"]}),

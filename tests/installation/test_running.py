@@ -15,6 +15,7 @@ from include.installation.doctor import examine
 from include.installation.hostname import hostname_of
 from include.installation.installation import Installation, free_port
 from include.installation.urls import libpq
+from include.installation.watchdog import ENDED_FOR, EVERY
 
 pytestmark = pytest.mark.airflow
 
@@ -88,6 +89,19 @@ def test_a_dead_triggerers_row_is_ended_and_its_triggers_are_free(running: Insta
         assert held == twin
         connection.execute("delete from trigger where classpath in ('x.Y', 'x.Twin')")
         connection.execute("delete from job where id = %s", twin)
+    running.wait_healthy(90)
+
+
+def test_who_has_ended_its_work_and_lives_is_killed_and_comes_back(running: Installation) -> None:
+    """As a scheduler that left its loop and waits in its exit for children that wait for it."""
+    old = psutil.Process(running.program_pid("triggerer"))
+    old.suspend()
+    with airflow(running) as connection:
+        connection.execute(
+            "update job set state = 'failed', end_date = now() where job_type = 'TriggererJob' and end_date is null"
+        )
+    running.wait_program("triggerer", other_than=old.pid, timeout=ENDED_FOR + 4 * EVERY)
+    assert "жив, но не работает" in running.log_tail("supervisor")
     running.wait_healthy(90)
 
 

@@ -137,7 +137,7 @@ def test_replicas_are_read_and_nonsense_is_refused() -> None:
 def test_one_of_each_is_airflows_own_commands_and_two_share_the_address(tmp_path: Path) -> None:
     one = program_table(Places(tmp_path), postgres_command=None)
     assert [(program.name, program.door) for program in one] == [(name, None) for name in AIRFLOW_PROGRAMS]
-    assert one[0].command[1:] == ("-m", "airflow", "api-server")
+    assert one[0].command[1:] == ("-m", "include.installation.airflow_program", "api-server")
     two = {
         one.name: one for one in program_table(Places(tmp_path, port=9000), postgres_command=None, counts=replicas("2"))
     }
