@@ -68,14 +68,14 @@ retention: install ## Убрать старое сейчас, не дожида�
 	@$(INSTALLATION) retention $(if $(filter-out 0 no,$(DRY)),dry,run)
 
 .PHONY: test
-test: install ## Все проверки: правила, база, установка, сценарии в настоящем Airflow (TESTS=путь - часть)
+test: install ## Все проверки: правила, база, установка, сценарии и сбои в настоящем Airflow (TESTS=путь - часть)
 ifdef TESTS
 	@$(VENV)/python -m pytest $(TESTS)
 else
-	@log=$$(mktemp); $(VENV)/python -m pytest tests/scenarios >$$log 2>&1 & scenarios=$$!; \
+	@log=$$(mktemp); { $(VENV)/python -m pytest tests/scenarios && $(VENV)/python -m pytest tests/faults; } >$$log 2>&1 & scenarios=$$!; \
 	trap 'kill $$scenarios' INT TERM; status=0; \
 	for group in $(TEST_GROUPS); do $(VENV)/python -m pytest $$group || status=1; done; \
-	echo "Сценарии на настоящем Airflow шли рядом; их итог:"; \
+	echo "Сценарии и сбои на настоящем Airflow шли рядом; их итог:"; \
 	wait $$scenarios || status=1; cat $$log; rm -f $$log; exit $$status
 endif
 
