@@ -122,6 +122,8 @@ def _refuse_double(work: Work, inn: str, kpp: str | None) -> None:
     same_kpp = Company.kpp == kpp if kpp else Company.kpp.is_(None)
     existing = work.session.scalars(select(Company).where(Company.inn == inn, same_kpp).limit(1)).first()
     if existing is not None:
+        if existing.joined_into_id is not None:
+            existing = work.session.get_one(Company, existing.joined_into_id)
         what = f"ИНН {inn}" + (f" и КПП {kpp}" if kpp else "")
         msg = f"Контрагент с {what} уже есть: «{existing.name}» (№ {existing.id})."
         raise Conflict(msg)
