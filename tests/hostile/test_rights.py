@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from include.companies import twins
 from include.companies.services import create_company
 from include.exchange_1c.models import Exchange, Nomenclature
 from include.money.allocation import Part
@@ -255,6 +256,11 @@ class Things:
             work.session.flush()
             return row.id
 
+    def _twin_id(self) -> int:
+        with transaction(self.desk.company.actor("manager")) as work:
+            two = [create_company(work, f"Пара {next(_numbers)}").id for _ in range(2)]
+            return twins.ask(work, *two).id
+
     def _goods_id(self) -> int:
         with transaction(PROCESS) as work:
             key = f"rights-{next(_numbers)}"
@@ -284,7 +290,7 @@ NAMES: dict[str, Callable[[Things], Any]] = {
     **{name: (lambda things, name=name: things[name]) for name in (
         "deal_id", "task_id", "approval_id", "token", "older_id", "version_id", "comment_id", "notice_id", "absence_id",
         "request_id", "event_id", "step_id", "statement_id", "payment_id", "allocation_id", "invoice_id", "account_id",
-        "line_id", "export_id", "access_id", "exchange_id", "goods_id",
+        "line_id", "export_id", "access_id", "exchange_id", "goods_id", "twin_id",
     )},
     "case_id": lambda things: things["request_id"],
     "company_id": lambda things: things.desk.company.companies["romashka"],
@@ -379,6 +385,7 @@ BODIES: dict[str, Callable[[Things], Any]] = {
     "/api/money/invoices/{invoice_id}/attach": lambda things: {"deal_id": things["deal_id"]},
     "/api/money/deals/{deal_id}/invoices/recorded": lambda _: {
         "number": f"З-{next(_numbers)}", "date": "2026-11-20", "amount": "7", "organisation": "ООО «Мы»"},
+    "/api/twins": lambda _: {"kept_id": 1, "other_id": 2},
     "/api/exchanges/{exchange_id}/decision": lambda _: {"decision": "keep", "reason": "сверено"},
     "/exchange/{exchange_id}/decide": lambda _: {"decision": "keep", "reason": "сверено", "confirmed": "yes"},
     **{f"{api}/{{exchange_id}}/replace": lambda _: {"reason": "сверено"} for api in ("/api/exchanges", "/exchange")},

@@ -38,6 +38,7 @@ from backoffice.ui.routes import (
     api_staff,
     api_talk,
     api_tasks,
+    api_twins,
 )
 from backoffice.ui.security import public
 from include.shared.clock import is_virtual
@@ -64,6 +65,7 @@ API_ROUTERS = (
     api_orders,
     api_exchange,
     api_nomenclature,
+    api_twins,
 )
 
 

@@ -32,6 +32,7 @@ from backoffice.ui.routes import (
     pages_statements,
     pages_talk,
     pages_tasks,
+    pages_twins,
 )
 from backoffice.ui.routes.pages_common import local_address, page
 
@@ -61,6 +62,7 @@ PARTS = (
     pages_reconciliation,
     pages_exchange,
     pages_nomenclature,
+    pages_twins,
 )
 for part in PARTS:
     router.include_router(part.router)

@@ -109,6 +109,10 @@ def page(
         if viewer is not None:
             frame |= {"theme": of.preferences.theme, "my_zone": of.time_zone}
             frame |= {"bell": around.bell, "waiting": {"approvals": around.asked}}
+    taken = frame.keys() & context.keys() - {"now"}
+    if taken:  # the frame would break only for those who have what it shows, such as a new notice
+        msg = f"{template}: {', '.join(sorted(taken))} – имена рамки страницы"
+        raise TypeError(msg)
     html = environment().get_template(template).render({**frame, **context})
     response = HTMLResponse(html, status_code=status)
     if flash is not None:
@@ -252,6 +256,9 @@ def _navigation(viewer: Viewer | None) -> list[dict[str, Any]]:
     if handles_exchange(viewer):
         items.append(
             {"code": "exchange", "title": "Обмен с 1С", "href": f"{ROOT}/exchange", "icon": "swap", "extra": True}
+        )
+        items.append(
+            {"code": "twins", "title": "Похожие контрагенты", "href": f"{ROOT}/twins", "icon": "users", "extra": True}
         )
         items.append(
             {"code": "orders", "title": "Заказы в 1С", "href": f"{ROOT}/orders", "icon": "upload", "extra": True}

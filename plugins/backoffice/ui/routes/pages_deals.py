@@ -68,7 +68,7 @@ def deals(
 
     return page(
         request, viewer, "deals.html", active="deals", deals=found, q=query, who=who, funnel=funnel, stage=stage,
-        stage_title=titles.get(stage), company=of_company, company_name=company_name, funnels=lines,
+        stage_title=titles.get(stage), company=of_company, client=company_name, funnels=lines,
         scopes=SCOPES.items(), now=now, address=here, page_address=lambda at: here(page=at),
     )  # fmt: skip
 

@@ -52,7 +52,7 @@ def exchanges(
 
     return page(
         request, viewer, "exchange.html", active="exchange", found=found, now=now, state=state, source=source,
-        states=STATES, sources=exchange_words.SOURCES, folder=exchange.incoming_folder(), here=here,
+        states=STATES, sources=exchange_words.SOURCES, folder=exchange.incoming_folder(), at=here,
         http_address=f"{request.url.scheme}://{request.url.netloc}{ROOT}/1c/exchange",
         is_filtered=bool(state or source), page_address=lambda at: here(page=at),
     )  # fmt: skip

@@ -35,7 +35,7 @@ def goods(
 
     return page(
         request, viewer, "nomenclature.html", active="nomenclature", found=found, query=query, state=state,
-        states=STATES, kept=kept, here=here, is_filtered=any(kept.values()), is_first=identity(after) is None,
+        states=STATES, kept=kept, at=here, is_filtered=any(kept.values()), is_first=identity(after) is None,
         sees_exchanges=may_handle(viewer),
     )  # fmt: skip
 
