@@ -118,7 +118,14 @@ def _load(
         "remarks": remarks.as_json(),
         "not_loaded": not_loaded(counts),
         "unknown": dict(unknown),
-        "notes": [],
+        "notes": [
+            f"{words}: {result[key]}."
+            for key, words in (
+                ("orders_confirmed", "Подтверждено заказов, отправленных в 1С"),
+                ("invoices", "Счетов из 1С внесено или изменено"),
+            )
+            if result.get(key)
+        ],
     }
     return _with_absence(work, stage, report, decision)
 

@@ -79,10 +79,6 @@ def in_words(report: Json) -> str:
             lines += ["", title, *_counts(report[key])]
     for key, counts in report.get("kinds", {}).items():
         lines += ["", KINDS[key], *_counts(counts)]
-    if report.get("orders_confirmed"):
-        lines += ["", f"Подтверждено заказов, отправленных в 1С: {report['orders_confirmed']}"]
-    if report.get("invoices"):
-        lines += ["", f"Счетов из 1С внесено или изменено: {report['invoices']}"]
     lines += _tail(report)
     return "\n".join(lines) + "\n"
 

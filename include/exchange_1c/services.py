@@ -202,10 +202,10 @@ class _Intake:
                 ).first()
             if row is None or (row.state == "held" and row.decision is None):
                 return
-            if row.source == "again":
-                yield self._take_again(row.id)
-            elif row.decision == "refuse":
+            if row.decision == "refuse":
                 yield self._refuse(row.id)
+            elif row.source == "again":
+                yield self._take_again(row.id, row.decision)
             else:
                 yield self._resume(row.id, row.decision)
 
@@ -225,7 +225,7 @@ class _Intake:
             exchange.report = exchange.report | {"state": "failed", "error": reason}
         return self._put_away(exchange_id)
 
-    def _take_again(self, exchange_id: int) -> Outcome:
+    def _take_again(self, exchange_id: int, decision: str | None) -> Outcome:
         with reading() as session:
             exchange = session.get_one(Exchange, exchange_id)
             origin = origin_of(exchange.retake_of or 0)
@@ -234,7 +234,7 @@ class _Intake:
             only: Only | None = None if whole else quarantine_of(origin)
         taken = look_into(arrived, self.home / places.WORKSHOP, self.limits)
         register.register_again(exchange_id, taken)
-        return self._settle(exchange_id, taken, only=only)
+        return self._settle(exchange_id, taken, decision=decision, only=only)
 
     # --- one exchange -----------------------------------------------------------------------------
 
@@ -276,7 +276,8 @@ class _Intake:
             exchange.report = register.base(exchange) | report | {
                 "state": state, "files": register.files_of(work, exchange_id), "from": exchange.place,
             }  # fmt: skip
-            exchange.place = f"held/{exchange_id}"
+            if exchange.source != "again":  # whose files were put away long ago
+                exchange.place = f"held/{exchange_id}"
             if state == "held":
                 held = report["held"]
                 said = (

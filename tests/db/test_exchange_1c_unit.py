@@ -440,6 +440,7 @@ def test_an_invoice_of_1c_becomes_ours_and_follows_1c(incoming: Path, driver: Dr
     first = take(incoming)
     assert first.report is not None
     assert first.report["invoices"] == 1
+    assert "Счетов из 1С внесено или изменено: 1." in first.text
     made = driver.read(lambda session: session.query(Invoice).one())
     assert (made.number, made.source, made.external_id, made.company_id, made.deal_id) == (
         "УТ-77", "one_c", "inv-1", company, None,
@@ -488,3 +489,20 @@ def test_a_doubtful_counterparty_goes_to_a_person(incoming: Path, driver: Driver
     assert outcome.report is not None
     assert outcome.report["companies"]["asked"] == 1
     assert rows("SELECT reason, state FROM company_twin") == [("same_inn", "open")]
+
+
+def test_a_full_export_that_is_taken_again_is_held_as_any_other(incoming: Path, driver: Driver) -> None:
+    accountant = driver.company.viewer("accountant")
+    put(incoming, "goods.xml", goods(*many(20)))
+    take(incoming)
+    put(incoming, "goods.xml", goods(*many(15), full=True))
+    take(incoming)
+    holding.decide(2, "refuse", "не то", accountant)
+    assert take(incoming).state == "failed"
+    again = holding.take_again(2, accountant)
+    assert take(incoming).state == "held"
+    assert left(incoming) == [one for one in left(incoming) if one.startswith(("done/", "failed/"))]
+    holding.decide(again, "confirm", "всё-таки да", accountant)
+    outcome = take(incoming)
+    assert (outcome.state, outcome.exchange_id) == ("applied", again)
+    assert active() == 15
