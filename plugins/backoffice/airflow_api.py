@@ -254,7 +254,8 @@ def go_on_cleared(dag_id: str, run_id: str) -> bool:
     """Let an ended run go on whose steps somebody cleared in the very moment it was found ended; False when it did.
 
     Airflow's clear looks at the run's state without a lock: the scheduler ends the run between the look and the commit,
-    and the cleared steps then never begin.
+    and the cleared steps then never begin. Or it keeps steps from beginning (upstream_failed) because of a failure that
+    the clear is just taking away: with no failed step left in the run, those are let go on as well.
     """
     with create_session() as session:
         run = session.scalars(
@@ -263,7 +264,10 @@ def go_on_cleared(dag_id: str, run_id: str) -> bool:
         if run is None or run.state not in FINISHED_RUNS:
             return False
         found = select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
-        cleared = list(session.scalars(found.where(TaskInstance.state.is_(None))))
+        steps = list(session.scalars(found))
+        has_failed = any(one.state == TaskInstanceState.FAILED for one in steps)
+        idle = {None} if has_failed else {None, TaskInstanceState.UPSTREAM_FAILED}
+        cleared = [one for one in steps if one.state in idle]
         if not cleared:
             return False
         clear_task_instances(cleared, session, DagRunState.QUEUED)

@@ -104,13 +104,20 @@ def _meet(instance: LiveInstance, run: RunState) -> int:
         if run.tasks.get(step) == "deferred":
             engine.take_up_step(*key, step)
             mended += 1
-    if run.state in airflow_api.FINISHED_RUNS and None in run.tasks.values():
+    if run.state in airflow_api.FINISHED_RUNS and (None in run.tasks.values() or _was_cleared_behind(instance, run)):
         return mended + airflow_api.go_on_cleared(*key)
     mended += _failed(instance, run)
     if run.state == "success":
         engine.end_run(*key, RUN_MARKED)
         mended += 1
     return mended
+
+
+def _was_cleared_behind(instance: LiveInstance, run: RunState) -> bool:
+    """Say whether steps were kept from beginning by a failure that a clear has taken away meanwhile."""
+    states = set(run.tasks.values())
+    is_known = bool(instance.failed_steps or instance.marked_steps)
+    return "upstream_failed" in states and "failed" not in states and not is_known
 
 
 def _failed(instance: LiveInstance, run: RunState) -> int:

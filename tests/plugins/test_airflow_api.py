@@ -275,6 +275,13 @@ def test_a_run_that_ended_while_its_step_was_cleared_goes_on_once(api: Any) -> N
     set_run("deal-1-visit-1", state="failed")
     set_steps("deal-1-visit-1", **dict.fromkeys(run.tasks, "skipped") | {"take": "failed"})
     assert not api.go_on_cleared("every_word", "deal-1-visit-1"), "ни один шаг не очищен"
+    set_steps("deal-1-visit-1", **dict.fromkeys(run.tasks, "upstream_failed") | {"take": "failed"})
+    assert not api.go_on_cleared("every_word", "deal-1-visit-1"), "отказ на месте"
+    set_steps("deal-1-visit-1", **dict.fromkeys(run.tasks, "upstream_failed") | {"take": "success"})
+    assert api.go_on_cleared("every_word", "deal-1-visit-1"), "отказа больше нет"
+    run = api.run_states([("every_word", "deal-1-visit-1")])["every_word", "deal-1-visit-1"]
+    assert (run.state, run.tasks["take"]) == ("queued", "success")
+    assert "upstream_failed" not in run.tasks.values()
     assert not api.go_on_cleared("every_word", "no-such-run")
 
 

@@ -101,6 +101,21 @@ def test_a_run_that_ended_while_its_step_was_cleared_goes_on(world: World, state
     assert world.did == [("go on", *KEY)]
 
 
+def test_steps_kept_back_by_a_failure_that_is_no_more_go_on(world: World) -> None:
+    """The scheduler kept them from beginning while the clear took the failed step away (found by the fault suite)."""
+    world.instance(waits=())
+    world.run("failed", call="success", letter="upstream_failed")
+    assert reconciler.reconcile() == 1
+    assert world.did == [("go on", *KEY)]
+
+
+def test_steps_kept_back_by_a_failure_that_stands_do_not(world: World) -> None:
+    world.instance(waits=())
+    world.run("failed", call="failed", letter="upstream_failed")
+    reconciler.reconcile()
+    assert ("go on", *KEY) not in world.did
+
+
 def test_a_marked_step_cleared_meanwhile_is_taken_up(world: World) -> None:
     """Its new trigger began before the mark was met, so that it does not take the step up itself."""
     world.instance(waits=(), marked=("call", "letter"))
